@@ -1,0 +1,226 @@
+import type { Resources } from "./resources.ts";
+
+/**
+ * Desired: what the last good Revision asks for, in canonical form (defaults filled, units normalised,
+ * order-free lists sorted). Built from manifests by plan/desired.ts. Immutable; a Set, pool or host that
+ * did not change between two Revisions keeps its object identity, which is what makes a pass incremental.
+ */
+export interface Desired {
+  readonly revision: Revision;
+  readonly pools: ReadonlyMap<string, DesiredPool>;
+  /** Sorted by name. */
+  readonly hosts: readonly DesiredHost[];
+  /** Sorted by name (insertion order of the map). */
+  readonly sets: ReadonlyMap<string, DesiredSet>;
+}
+
+/** The git commit the manifests came from; `commit` is a content hash for a plain folder. */
+export interface Revision {
+  readonly commit: string;
+}
+
+/** Where in the repository an object is written, for messages. Lines and columns from 1. */
+export interface SourcePosition {
+  readonly file: string;
+  readonly line: number;
+  readonly column: number;
+}
+
+export interface DesiredPool {
+  readonly name: string;
+  readonly network: {
+    readonly cidr: string;
+    readonly gateway: string;
+    readonly vlan: number | null;
+    /** Addresses or ranges `a-b` never leased; sorted. */
+    readonly reserved: readonly string[];
+  };
+  readonly storage: { readonly trashKeepForMs: number };
+  readonly cpuOvercommit: number;
+  readonly memoryReserveBytes: number;
+  /** Share of capacity (0..1) at which the alarm rings. */
+  readonly watermark: number;
+  readonly failure: {
+    readonly suspectAfterMs: number;
+    readonly lostAfterMs: number;
+    /** Share (0..1) of the pool's hosts; more than this unreachable together and nothing moves. */
+    readonly brake: number;
+    /** An agent unheard for this long stops Instances that must not run twice; null: no self-fencing. */
+    readonly leaseForMs: number | null;
+  };
+  /** Destroys allowed per pass and zone: the smaller of the two, never below one. */
+  readonly budget: { readonly percent: number; readonly count: number };
+  readonly source: SourcePosition;
+}
+
+export type HostState = "active" | "cordoned" | "draining";
+
+export interface DesiredHost {
+  readonly name: string;
+  readonly pool: string;
+  readonly zone: string;
+  readonly rack: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly agent: string;
+  /** Allocatable: the manifest's capacity after the pool's memory reserve and CPU overcommit. */
+  readonly capacity: Resources;
+  readonly state: HostState;
+}
+
+export type Priority = "core" | "normal" | "batch";
+export type Failover = "always" | "after-fence" | "never";
+export type Capability = "docker" | "lvm" | "ovs" | "tc" | "cgroup";
+
+export interface DesiredSet {
+  readonly name: string;
+  readonly labels: Readonly<Record<string, string>>;
+  /** Pools the Set may live in; sorted. */
+  readonly pools: readonly string[];
+  readonly count: CountRule;
+  readonly priority: Priority;
+  readonly template: Template;
+  /** Hash of everything that needs a new infra container (a replaced Instance). */
+  readonly infraHash: string;
+  /** Hash per container, by name, of everything that needs that container recreated. */
+  readonly containerHashes: Readonly<Record<string, string>>;
+  /** Hash of infraHash and containerHashes: what an up-to-date Instance carries. */
+  readonly specHash: string;
+  /** Everything that changes in place. */
+  readonly live: LiveSettings;
+  readonly liveHash: string;
+  /** Reserved per Instance. */
+  readonly resources: Resources;
+  /** Ports taken on the host itself; sorted. */
+  readonly hostPorts: readonly number[];
+  /** Driver capabilities a host must have; sorted. */
+  readonly needs: readonly Capability[];
+  /** Distinct images; sorted. */
+  readonly images: readonly string[];
+  readonly placement: PlacementRules;
+  /** How many of `n` target slots may be not ready at once through a rollout or a drain. */
+  readonly maxUnavailable: { readonly count: number } | { readonly percent: number };
+  readonly failover: Failover;
+  /** True where two live Instances of a slot could harm: it owns an LVM volume or a reused IP. */
+  readonly exclusive: boolean;
+  readonly source: SourcePosition;
+}
+
+export type CountRule =
+  | { readonly kind: "fixed"; readonly replicas: number }
+  | {
+      readonly kind: "elastic";
+      readonly min: number;
+      readonly max: number;
+      readonly initial: number;
+      readonly schedules: readonly ScheduleRule[];
+    };
+
+/** A window of wall-clock time in an IANA zone in which the count has a floor or a ceiling. */
+export interface ScheduleRule {
+  /** `policy/rule`, unique, for Decisions. */
+  readonly name: string;
+  readonly timezone: string;
+  /** Minutes after local midnight, 0..1439. */
+  readonly startMinute: number;
+  readonly durationMinutes: number;
+  /** 0 = Sunday .. 6 = Saturday, the day on which the window starts; sorted. */
+  readonly days: readonly number[];
+  readonly floor: number | null;
+  readonly ceiling: number | null;
+}
+
+export interface PlacementRules {
+  /** Zones the Set may use; empty: all. Sorted. */
+  readonly zones: readonly string[];
+  readonly zonesMin: number;
+  /** Zones whose loss must leave the wished count standing: 0 or 1. */
+  readonly zonesSurvive: number;
+  /** Labels a host must carry. */
+  readonly hostLabels: Readonly<Record<string, string>>;
+  readonly strategy: "spread" | "pack";
+  /** Most Instances of this Set on one host; null: no limit. */
+  readonly maxPerHost: number | null;
+  /** Never in the same host, rack or zone as an Instance of these Sets (symmetric). Sorted by set. */
+  readonly apart: readonly ApartRule[];
+  /** Prefer hosts (or zones) that hold Instances of these Sets. Sorted. */
+  readonly near: readonly string[];
+  /** Most Instances of `core` priority on a host, by the strictest policy that selects the Set; null: no limit. */
+  readonly maxCorePerHost: number | null;
+}
+
+export interface ApartRule {
+  readonly set: string;
+  readonly within: "host" | "rack" | "zone";
+}
+
+/** Canonical template of one Instance. */
+export interface Template {
+  /** In launch order. */
+  readonly containers: readonly Container[];
+  /** Sorted by name. */
+  readonly volumes: readonly Volume[];
+  readonly network: {
+    readonly ip: "reuse" | "any";
+    readonly vlan: number | null;
+  };
+}
+
+export interface Container {
+  readonly name: string;
+  readonly image: string;
+  readonly command: readonly string[] | null;
+  readonly args: readonly string[] | null;
+  /** Keys sorted. */
+  readonly env: Readonly<Record<string, string>>;
+  readonly user: string | null;
+  /** Sorted by name. */
+  readonly ports: readonly {
+    readonly name: string;
+    readonly port: number;
+    readonly protocol: "tcp" | "udp";
+    readonly hostPort: number | null;
+  }[];
+  readonly health: HealthCheck | null;
+  readonly preStop: readonly string[] | null;
+  readonly stopTimeoutMs: number;
+  /** Sorted by path. */
+  readonly mounts: readonly { readonly volume: string; readonly path: string; readonly readOnly: boolean }[];
+}
+
+export interface HealthCheck {
+  readonly probe:
+    | { readonly kind: "http"; readonly port: number; readonly path: string }
+    | { readonly kind: "tcp"; readonly port: number }
+    | { readonly kind: "exec"; readonly command: readonly string[] };
+  readonly intervalMs: number;
+  readonly timeoutMs: number;
+  readonly failures: number;
+  readonly startPeriodMs: number;
+}
+
+export type Volume =
+  | { readonly name: string; readonly kind: "lvm"; readonly filesystem: "ext4" | "xfs" }
+  | { readonly name: string; readonly kind: "tmpfs" };
+
+/** Settings changed without a new container; compared field by field. Absolute values, null = no limit. */
+export interface LiveSettings {
+  readonly containers: Readonly<Record<string, ContainerLimits>>;
+  /** Size in bytes of each volume by name. */
+  readonly volumes: Readonly<Record<string, number>>;
+  readonly ingressBps: number | null;
+  readonly egressBps: number | null;
+}
+
+export interface ContainerLimits {
+  readonly cpuRequestMillis: number;
+  readonly cpuLimitMillis: number | null;
+  readonly memoryRequestBytes: number;
+  readonly memoryLimitBytes: number | null;
+  /** Swap on top of memory. */
+  readonly swapBytes: number;
+  readonly ioWeight: number | null;
+  readonly readBps: number | null;
+  readonly writeBps: number | null;
+  readonly readIops: number | null;
+  readonly writeIops: number | null;
+}

@@ -1,0 +1,11 @@
+/** Key of a slot, `web/3`: unique in the fleet, and what people type. */
+export function slotKey(set: string, index: number): string {
+  return `${set}/${index}`;
+}
+
+/** Inverse of slotKey; null for anything else. */
+export function parseSlotKey(key: string): { set: string; index: number } | null {
+  const match = /^([a-z][a-z0-9-]*)\/(0|[1-9][0-9]*)$/.exec(key);
+  if (match === null) return null;
+  return { set: match[1]!, index: Number(match[2]) };
+}

@@ -1,0 +1,124 @@
+import type { Resources } from "./resources.ts";
+import type { HostState } from "./desired.ts";
+
+/**
+ * Memory: what the journal folds to (run/fold.ts). Holds only what can't be read back from a host or from git.
+ * Maps are updated in place by the fold; an entry that changed is replaced by a new object, so that
+ * `memory.sets.get(name) === before` means "nothing about this Set changed".
+ */
+export interface Memory {
+  /** Number of the last event folded in; 0 for none. */
+  readonly sequence: number;
+  /** Passes that started a plan; part of every action id. */
+  readonly plans: number;
+  /** The newest fully valid revision that was accepted; null before the first. */
+  readonly revision: { readonly commit: string; readonly atMs: number } | null;
+  /** Why the head is not what runs; null while head = last good and the last fetch worked. */
+  readonly rejected: RejectedHead | null;
+  readonly sets: ReadonlyMap<string, SetMemory>;
+  readonly hosts: ReadonlyMap<string, HostMemory>;
+  /** By `set/NAME`, `host/NAME` or `pool/NAME`. */
+  readonly holds: ReadonlyMap<string, Hold>;
+  /** Hashes of held destroys a person confirmed, with when. */
+  readonly confirmed: ReadonlyMap<string, number>;
+  /**
+   * Hosts that existed when this journal was created and were not seen since: an Instance may run there that
+   * the journal does not know. null until the first revision was accepted.
+   */
+  readonly uninventoried: ReadonlySet<string> | null;
+  /** Actions started and not ended: after a crash each is in doubt. By action id. */
+  readonly running: ReadonlyMap<string, RunningAction>;
+}
+
+export interface RejectedHead {
+  /** null: the source could not be read at all. */
+  readonly commit: string | null;
+  readonly atMs: number;
+  readonly why: string;
+}
+
+export interface SetMemory {
+  readonly slots: ReadonlyMap<number, SlotMemory>;
+  /** Highest generation ever used, per slot index; survives the slot. */
+  readonly generations: ReadonlyMap<number, number>;
+  /** Failures in a row per slot index; gone after a success. */
+  readonly failures: ReadonlyMap<number, Failure>;
+  /** The piece of work under way; null when settled. */
+  readonly task: OpenTask | null;
+  readonly taskCount: number;
+  /** Last target count decided for an elastic Set. */
+  readonly count: number | null;
+}
+
+/** A slot's claims on hosts. At least one of `current` and `former` is there. */
+export interface SlotMemory {
+  readonly current: Claim | null;
+  /** Earlier generations not yet observed gone: they still hold capacity, IP and volumes. Ascending generation. */
+  readonly former: readonly Claim[];
+}
+
+export interface Claim {
+  readonly generation: number;
+  readonly host: string;
+  readonly ip: string | null;
+  readonly resources: Resources;
+  readonly hostPorts: readonly number[];
+  readonly exclusive: boolean;
+  readonly core: boolean;
+  readonly taskId: string;
+  /** The Decision that chose the host, as a sentence. */
+  readonly why: string;
+}
+
+export interface Failure {
+  readonly code: string;
+  readonly message: string;
+  readonly count: number;
+  readonly lastAtMs: number;
+  /** Spec hash the failures belong to; another hash starts the count anew. */
+  readonly input: string;
+  /** Hosts on which it failed; sorted. */
+  readonly hosts: readonly string[];
+}
+
+export interface OpenTask {
+  readonly taskId: string;
+  readonly trigger: TaskTrigger;
+  readonly commit: string;
+  readonly openedAtMs: number;
+}
+
+export type TaskTrigger = "create" | "rollout" | "scale" | "heal" | "move" | "remove" | "update";
+
+/** Terminal words of a Task (DESIGN 3, SEMANTICS 2). */
+export type TaskVerdict = "Succeeded" | "RolledBack" | "Failed" | "Superseded" | "Held";
+
+export interface HostMemory {
+  /** An operator's word over the manifest's state; null: the manifest decides. */
+  readonly state: HostState | null;
+  /** An operator's word that the machine is off or wiped; cleared when its agent speaks again. */
+  readonly confirmedDeadAtMs: number | null;
+  readonly who: string;
+  readonly why: string;
+}
+
+export interface Hold {
+  readonly scope: "set" | "host" | "pool";
+  readonly name: string;
+  readonly who: string;
+  readonly why: string;
+  readonly sinceMs: number;
+  /** null: until released. */
+  readonly untilMs: number | null;
+}
+
+export interface RunningAction {
+  readonly id: string;
+  readonly kind: string;
+  readonly host: string;
+  readonly set: string;
+  readonly index: number;
+  readonly generation: number;
+  readonly taskId: string;
+  readonly startedAtMs: number;
+}

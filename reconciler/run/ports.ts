@@ -1,0 +1,96 @@
+import type { JournalEvent } from "../core/events.ts";
+import type { Memory } from "../core/memory.ts";
+import type { HostObservation } from "../core/observation.ts";
+import type { Action } from "../core/plan.ts";
+import type { Manifests, ManifestProblem } from "../core/manifests.ts";
+
+/** Time, passed in so that the simulation can own it. */
+export interface Clock {
+  /** Wall clock, milliseconds since 1970. May jump. */
+  now(): number;
+  /** Never jumps, never goes back; milliseconds from an arbitrary start. */
+  monotonic(): number;
+  /** Resolves after `ms`; rejects with the signal's reason when aborted first. */
+  sleep(ms: number, signal?: AbortSignal): Promise<void>;
+}
+
+/** All hosts of the fleet, behind agents. Implemented by sim/ and io/hosts. */
+export interface Hosts {
+  /**
+   * Follow exactly these hosts from now on (idempotent; called again when the list changes). The listener hears
+   * every full observation, every sign of life between them, and every loss with its reason.
+   */
+  follow(
+    hosts: readonly { readonly name: string; readonly agent: string; readonly leaseForMs: number | null }[],
+    listener: HostsListener,
+  ): void;
+  /** A full observation made after this call. Rejects with a HostError, or when aborted. */
+  observe(host: string, signal: AbortSignal): Promise<HostObservation>;
+  /**
+   * Steps for one host; they run side by side there. Yields one result per action as they come; ends or throws a HostError when the
+   * reply is lost: actions without a result are then in doubt and may still run later.
+   */
+  apply(host: string, request: ApplyRequest, signal: AbortSignal): AsyncIterable<ActionResult>;
+  close(): Promise<void>;
+}
+
+export interface HostsListener {
+  observed(host: string, observation: HostObservation): void;
+  heard(host: string): void;
+  lost(host: string, problem: string): void;
+}
+
+export interface ApplyRequest {
+  readonly actions: readonly Action[];
+}
+
+export interface ActionResult {
+  /** `Action.number`. */
+  readonly number: number;
+  readonly outcome: "done" | "failed" | "refused";
+  /** Error code, e.g. `image-not-found`, `stale-generation`, `not-ours`; empty when done. */
+  readonly code: string;
+  /** For people; empty when done. */
+  readonly message: string;
+  /** `permanent`: the same input will fail again. */
+  readonly retry: "transient" | "permanent";
+  /** The first HostObservation.version of this boot that contains the effect. */
+  readonly version: number;
+}
+
+/** A host that could not be reached or did not answer. */
+export class HostError extends Error {
+  override readonly name = "HostError";
+}
+
+/** The append-only journal. Synchronous: when append returns, the events survive a crash. */
+export interface Journal {
+  /** Everything since the newest snapshot, in order, with that snapshot's Memory (null: none yet). */
+  load(): { readonly memory: Memory | null; readonly events: readonly JournalEvent[] };
+  append(events: readonly JournalEvent[]): void;
+  /** Store the folded Memory; older events may be dropped once no trace needs them. */
+  snapshot(memory: Memory): void;
+  /** Events of one Task, in order; for `trace`. */
+  eventsOfTask(taskId: string): readonly JournalEvent[];
+  /** Newest Tasks first, for `trace` without an id. */
+  recentTasks(limit: number): readonly JournalEvent[];
+  /** Newest events about one Set, oldest of them first; for `explain`. */
+  eventsOfSet(set: string, limit: number): readonly JournalEvent[];
+  close(): void;
+}
+
+/** Where manifests come from: a git branch or a plain folder. */
+export interface Source {
+  /** Newest state of the source, loaded and schema-checked. Never throws for a user's mistake. */
+  read(signal: AbortSignal): Promise<SourceReading>;
+  /** Calls back when a read may give something new; level-triggered, may be spurious. */
+  watch(onChange: () => void): void;
+  close(): Promise<void>;
+}
+
+export type SourceReading =
+  | { readonly kind: "loaded"; readonly manifests: Manifests }
+  /** The commit was read but is not valid: the last good one stays. */
+  | { readonly kind: "invalid"; readonly commit: string; readonly problems: readonly ManifestProblem[] }
+  /** Nothing could be read: remote down, branch deleted, object corrupt. */
+  | { readonly kind: "failed"; readonly code: string; readonly why: string };
