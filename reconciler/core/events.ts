@@ -12,7 +12,14 @@ export type EventBody =
   | { readonly type: "revision.rejected"; readonly commit: string | null; readonly why: string }
   | { readonly type: "host.inventoried"; readonly hosts: readonly string[] }
   | { readonly type: "plan.started"; readonly hash: string; readonly commit: string; readonly changes: number; readonly actions: number }
-  | { readonly type: "task.opened"; readonly set: string; readonly taskId: string; readonly trigger: TaskTrigger; readonly commit: string }
+  | {
+      readonly type: "task.opened";
+      readonly set: string;
+      readonly taskId: string;
+      readonly trigger: TaskTrigger;
+      readonly commit: string;
+      readonly goal: string;
+    }
   | { readonly type: "task.closed"; readonly set: string; readonly taskId: string; readonly verdict: TaskVerdict; readonly why: string }
   /** A new current claim; the one before becomes former. */
   | { readonly type: "slot.placed"; readonly set: string; readonly index: number; readonly claim: Claim }
@@ -43,6 +50,16 @@ export type EventBody =
       readonly code: string;
       readonly message: string;
       /** Spec hash the step was for; what a Failure is counted against. */
+      readonly input: string;
+    }
+  /** An Instance that had started was seen dead or unhealthy and is being healed: counts as a failure (`unknown` outcomes do not). */
+  | {
+      readonly type: "slot.crashed";
+      readonly set: string;
+      readonly index: number;
+      readonly host: string;
+      readonly code: string;
+      readonly message: string;
       readonly input: string;
     }
   /** The slot is up to date and healthy: its failures are forgotten. */

@@ -73,7 +73,10 @@ export interface Claim {
 export interface Failure {
   readonly code: string;
   readonly message: string;
+  /** Failures in a row that tell of the object itself; lost replies and deadlines (`unknown`) add nothing here. */
   readonly count: number;
+  /** All tries in a row, lost replies included; drives the backoff. */
+  readonly tries: number;
   readonly lastAtMs: number;
   /** Spec hash the failures belong to; another hash starts the count anew. */
   readonly input: string;
@@ -85,6 +88,8 @@ export interface OpenTask {
   readonly taskId: string;
   readonly trigger: TaskTrigger;
   readonly commit: string;
+  /** Hash of what the Set should become; another goal supersedes the Task. */
+  readonly goal: string;
   readonly openedAtMs: number;
 }
 

@@ -81,7 +81,7 @@ export interface ObservedPort {
 
 /**
  * What the reconciler knows of one host. `observation` is the newest full report, null if none arrived yet;
- * `heardAtMs` is when anything was last heard (heartbeats included), null if never since this process started.
+ * `heardAtMs` is the monotonic time at which anything was last heard (heartbeats included), null if never since this process started.
  */
 export interface HostView {
   readonly observation: HostObservation | null;

@@ -6,7 +6,9 @@ import type { Fleet } from "./observation.ts";
 /** Everything a pass decides from. Saved as JSON it replays any bug. */
 export interface PlanInput {
   readonly nowMs: number;
-  /** When this reconciler process began to listen: hosts it never heard count as unheard since then. */
+  /** The monotonic clock (Clock.monotonic): for how long a host was not heard. Never jumps. */
+  readonly monotonicMs: number;
+  /** Monotonic time at which this reconciler began to listen: hosts it never heard count as unheard since then. */
   readonly startedAtMs: number;
   readonly desired: Desired;
   /** Why nothing may be destroyed in this pass (a manifest failed to load, the fetch failed); null: may. */
