@@ -1,0 +1,705 @@
+// Generated from schemas/*.schema.json by `npm run generate`. Do not edit.
+
+/**
+ * Any manifest.
+ */
+export type Manifest = HostPool | Set | Policy;
+/**
+ * Names, each once.
+ *
+ * @minItems 1
+ *
+ * Items: A name: lower-case letters, digits and `-`, starting with a letter.
+ */
+export type Names = string[];
+/**
+ * A command and its arguments, one list item each; no shell is involved.
+ *
+ * @minItems 1
+ */
+export type Command = string[];
+
+/**
+ * Hosts that share a network, limits and rules; an isolation border between businesses.
+ */
+export interface HostPool {
+  /**
+   * The version of the manifest format; always setpoint/v1.
+   */
+  apiVersion: "setpoint/v1";
+  /**
+   * What this document describes.
+   */
+  kind: "HostPool";
+  metadata: Metadata;
+  /**
+   * What the pool is made of.
+   */
+  spec: {
+    /**
+     * Addresses of the pool's Instances.
+     */
+    network: {
+      /**
+       * IPv4 range Instances take their addresses from, such as 10.20.0.0/16.
+       */
+      cidr: string;
+      /**
+       * Default gateway of the Instances; lies in `cidr` and is never given to an Instance.
+       */
+      gateway: string;
+      /**
+       * VLAN id of the pool's Instances, 1 to 4094. Default: untagged.
+       */
+      vlan?: number;
+      /**
+       * Addresses, or ranges `first-last`, that Instances never get.
+       */
+      reserved?: string[];
+    };
+    /**
+     * Disks of the pool.
+     */
+    storage?: {
+      /**
+       * What happens to volumes nobody wants any more.
+       */
+      trash?: {
+        /**
+         * How long a volume stays restorable in the trash before it is purged. Default: 7d.
+         */
+        keepFor?: string;
+      };
+    };
+    /**
+     * How the hosts' CPU is shared out.
+     */
+    cpu?: {
+      /**
+       * Cores reserved by Instances may be this many times the cores a host has. Default: 1.
+       */
+      overcommit?: number;
+    };
+    /**
+     * How the hosts' memory is shared out.
+     */
+    memory?: {
+      /**
+       * Memory of every host kept for the host itself, such as 2Gi. Default: 0.
+       */
+      reserve?: string | number;
+    };
+    /**
+     * Share of the capacity in use at which the alarm rings. Default: 80%.
+     */
+    watermark?: string;
+    /**
+     * When an unreachable host counts as lost, and what is done then.
+     */
+    failure?: {
+      /**
+       * A host unheard for this long gets no new Instances. Default: 10s.
+       */
+      suspectAfter?: string;
+      /**
+       * A host unheard for this long counts as lost and its Instances are replaced. Default: 60s.
+       */
+      lostAfter?: string;
+      /**
+       * If more than this share of the hosts is unreachable at once, nothing is moved. Default: 30%.
+       */
+      brake?: string;
+      /**
+       * An agent cut off for this long stops the Instances that must not run twice. Default: never.
+       */
+      leaseFor?: string;
+    };
+    /**
+     * How much one pass may destroy per zone before a person has to confirm; the smaller of the two counts, but one is always allowed.
+     */
+    budget?: {
+      /**
+       * Share of the zone's Instances, 1 to 100. Default: 10.
+       */
+      percent?: number;
+      /**
+       * Number of Instances. Default: 20.
+       */
+      count?: number;
+    };
+    /**
+     * The hosts, one entry for each or for a range of equal ones.
+     *
+     * @minItems 1
+     */
+    hosts: Host[];
+  };
+}
+/**
+ * Name, labels and notes of this object.
+ */
+export interface Metadata {
+  /**
+   * The object's name, unique among objects of its kind in the repository.
+   */
+  name: string;
+  labels?: Labels;
+  annotations?: Annotations;
+}
+/**
+ * Labels: free words that group and describe objects, such as team: shop.
+ */
+export interface Labels {
+  [k: string]: string;
+}
+/**
+ * Notes for people and other tools; Setpoint ignores them.
+ */
+export interface Annotations {
+  [k: string]: string;
+}
+/**
+ * One host, or a range of equal hosts.
+ */
+export interface Host {
+  /**
+   * Host name, or a range such as bj-a-[001-500] that stands for 500 hosts.
+   */
+  name: string;
+  /**
+   * How to reach the host's agent: `sim` is a simulated host. Default: sim.
+   */
+  agent?: "sim";
+  /**
+   * The data centre room the host stands in.
+   */
+  zone: string;
+  /**
+   * The rack the host stands in. Default: the host's own.
+   */
+  rack?: string;
+  labels?: Labels;
+  /**
+   * What the host offers.
+   */
+  capacity: {
+    /**
+     * Cores of the host, such as 16.
+     */
+    cpu: string | number;
+    /**
+     * Memory of the host, such as 64Gi.
+     */
+    memory: string | number;
+    /**
+     * Space for LVM volumes, such as 1Ti. Default: none.
+     */
+    disk?: string | number;
+    /**
+     * Network bandwidth, counted in each direction, such as 10gbit. Default: none to reserve.
+     */
+    bandwidth?: string;
+  };
+  /**
+   * active: used; cordoned: no new Instances; draining: Instances move away. Default: active.
+   */
+  state?: "active" | "cordoned" | "draining";
+}
+/**
+ * A named group of equal Instances. All containers run in Sets.
+ */
+export interface Set {
+  /**
+   * The version of the manifest format; always setpoint/v1.
+   */
+  apiVersion: "setpoint/v1";
+  /**
+   * What this document describes.
+   */
+  kind: "Set";
+  metadata: Metadata;
+  /**
+   * What runs, how often and where.
+   */
+  spec: {
+    /**
+     * The HostPool the Set lives in (or list several in `pools`).
+     */
+    pool?: string;
+    pools?: Names;
+    /**
+     * Number of Instances.
+     */
+    replicas?: number;
+    /**
+     * Bounds for a Set whose number of Instances is decided by scaling Policies, instead of `replicas`.
+     */
+    scaling?: {
+      /**
+       * Fewest Instances.
+       */
+      min: number;
+      /**
+       * Most Instances.
+       */
+      max: number;
+      /**
+       * Instances to start with. Default: `min`.
+       */
+      initial?: number;
+    };
+    /**
+     * core is placed first, batch last. Default: normal.
+     */
+    priority?: "core" | "normal" | "batch";
+    template: Template;
+    placement?: Placement;
+    /**
+     * How a change of the template reaches the Instances.
+     */
+    rollout?: {
+      /**
+       * Instances that may be not ready at once: a number such as 1 or a share such as 25%. Default: 25%.
+       */
+      maxUnavailable?: number | string;
+    };
+    /**
+     * What happens to Instances of a lost host. always: replaced elsewhere; after-fence: replaced once the old ones certainly stopped; never: left. Default: after-fence with an LVM volume or `ip: reuse`, else always.
+     */
+    failover?: "always" | "after-fence" | "never";
+  };
+}
+/**
+ * What one Instance consists of.
+ */
+export interface Template {
+  /**
+   * The containers of an Instance, in launch order; they share network and volumes.
+   *
+   * @minItems 1
+   * @maxItems 50
+   */
+  containers: Container[];
+  /**
+   * Volumes of an Instance, mounted by its containers.
+   *
+   * @maxItems 50
+   */
+  volumes?: Volume[];
+  /**
+   * The network port of an Instance.
+   */
+  network?: {
+    /**
+     * Most it may receive, also reserved on the host. Default: no limit.
+     */
+    ingress?: string;
+    /**
+     * Most it may send, also reserved on the host. Default: no limit.
+     */
+    egress?: string;
+    /**
+     * VLAN id, 1 to 4094. Default: the pool's.
+     */
+    vlan?: number;
+    /**
+     * reuse: a slot keeps its address through replacement and moves; any: a new Instance may get another one. Default: any.
+     */
+    ip?: "reuse" | "any";
+  };
+}
+/**
+ * One container of an Instance.
+ */
+export interface Container {
+  /**
+   * A name: lower-case letters, digits and `-`, starting with a letter.
+   */
+  name: string;
+  /**
+   * Image reference, such as registry.example/shop/web:1.4.
+   */
+  image: string;
+  command?: Command;
+  /**
+   * Replaces the image's arguments; one list item per word.
+   */
+  args?: string[];
+  env?: Env;
+  /**
+   * User, or user:group, the processes run as, by name or number. Default: the image's.
+   */
+  user?: string;
+  resources: ContainerResources;
+  /**
+   * Ports the container listens on.
+   *
+   * @maxItems 100
+   */
+  ports?: ContainerPort[];
+  health?: Health;
+  /**
+   * What happens around a stop.
+   */
+  lifecycle?: {
+    /**
+     * Run before the container is told to stop.
+     */
+    preStop?: {
+      exec: Exec;
+    };
+    /**
+     * Time to end on its own before it is killed. Default: 10s.
+     */
+    stopTimeout?: string;
+  };
+  /**
+   * Volumes of the Instance and where they appear in the container.
+   *
+   * @maxItems 50
+   */
+  mounts?: Mount[];
+}
+/**
+ * Environment variables; the values are strings, so quote numbers and true/false.
+ */
+export interface Env {
+  [k: string]: string;
+}
+/**
+ * What the container reserves and may use; all of it changes without a restart.
+ */
+export interface ContainerResources {
+  /**
+   * CPU of the container.
+   */
+  cpu: {
+    /**
+     * CPU reserved on the host, such as 500m.
+     */
+    request: string | number;
+    /**
+     * Most CPU it may use. Default: no limit.
+     */
+    limit?: string | number;
+  };
+  /**
+   * Memory of the container.
+   */
+  memory: {
+    /**
+     * Memory reserved on the host, such as 512Mi.
+     */
+    request: string | number;
+    /**
+     * Most memory it may use before it is killed. Default: no limit.
+     */
+    limit?: string | number;
+    /**
+     * Swap on top of memory. Default: 0.
+     */
+    swap?: string | number;
+  };
+  /**
+   * Disk input and output of the container.
+   */
+  io?: {
+    /**
+     * Share of the disk's time relative to others, 10 to 1000. Default: the host's.
+     */
+    weight?: number;
+    /**
+     * Most bytes read per second, such as 50Mi. Default: no limit.
+     */
+    readBps?: string | number;
+    /**
+     * Most bytes written per second, such as 50Mi. Default: no limit.
+     */
+    writeBps?: string | number;
+    /**
+     * Most reads per second. Default: no limit.
+     */
+    readIops?: number;
+    /**
+     * Most writes per second. Default: no limit.
+     */
+    writeIops?: number;
+  };
+}
+/**
+ * A port the container listens on.
+ */
+export interface ContainerPort {
+  /**
+   * A name: lower-case letters, digits and `-`, starting with a letter.
+   */
+  name: string;
+  /**
+   * Port inside the Instance, 1 to 65535.
+   */
+  port: number;
+  /**
+   * tcp or udp. Default: tcp.
+   */
+  protocol?: "tcp" | "udp";
+  /**
+   * Port taken on the host itself, 1 to 65535; at most one Instance with it fits on a host. Default: none.
+   */
+  hostPort?: number;
+}
+/**
+ * How to tell that the container works: exactly one of http, tcp, exec.
+ */
+export interface Health {
+  /**
+   * Healthy when a GET answers 200 to 399.
+   */
+  http?: {
+    /**
+     * Port to ask, 1 to 65535.
+     */
+    port: number;
+    /**
+     * Path to ask, such as /healthz. Default: /.
+     */
+    path?: string;
+  };
+  /**
+   * Healthy when a connection opens.
+   */
+  tcp?: {
+    /**
+     * Port to connect to, 1 to 65535.
+     */
+    port: number;
+  };
+  exec?: Exec;
+  /**
+   * Time between two checks. Default: 10s.
+   */
+  interval?: string;
+  /**
+   * A check that takes longer has failed. Default: 3s.
+   */
+  timeout?: string;
+  /**
+   * Failures in a row that make it unhealthy. Default: 3.
+   */
+  failures?: number;
+  /**
+   * Failures in this time after the start don't count. Default: 0s.
+   */
+  startPeriod?: string;
+}
+/**
+ * A command run inside the container.
+ */
+export interface Exec {
+  command: Command;
+}
+/**
+ * A volume in the container's file system.
+ */
+export interface Mount {
+  /**
+   * A name: lower-case letters, digits and `-`, starting with a letter.
+   */
+  volume: string;
+  /**
+   * Absolute path in the container, such as /var/lib/db.
+   */
+  path: string;
+  /**
+   * Whether the container may only read. Default: false.
+   */
+  readOnly?: boolean;
+}
+/**
+ * A volume of an Instance: exactly one of lvm, tmpfs.
+ */
+export interface Volume {
+  /**
+   * A name: lower-case letters, digits and `-`, starting with a letter.
+   */
+  name: string;
+  /**
+   * A logical volume on the host: a hard limit; it survives replacement of the Instance.
+   */
+  lvm?: {
+    /**
+     * Size, such as 20Gi; may grow later.
+     */
+    size: string | number;
+    /**
+     * File system. Default: ext4.
+     */
+    filesystem?: "ext4" | "xfs";
+  };
+  /**
+   * Memory-backed scratch space, gone with the Instance.
+   */
+  tmpfs?: {
+    /**
+     * Size, such as 64Mi.
+     */
+    size: string | number;
+  };
+}
+/**
+ * Where Instances may and should go.
+ */
+export interface Placement {
+  /**
+   * Which zones, and how many.
+   */
+  zones?: {
+    only?: Names;
+    /**
+     * Spread over at least this many zones. Default: 1.
+     */
+    min?: number;
+    /**
+     * Zones whose loss still leaves the wished number of Instances standing: 0 or 1. Default: 0.
+     */
+    survive?: number;
+  };
+  hostLabels?: Labels;
+  /**
+   * spread: few Instances per host, rack and zone; pack: fill hosts. Default: spread.
+   */
+  strategy?: "spread" | "pack";
+  /**
+   * Most Instances of this Set on one host. Default: no limit.
+   */
+  maxPerHost?: number;
+  /**
+   * Sets whose Instances must not be close to this Set's.
+   *
+   * @minItems 1
+   *
+   * Items: A Set to keep away from.
+   */
+  apart?: {
+    /**
+     * A name: lower-case letters, digits and `-`, starting with a letter.
+     */
+    set: string;
+    /**
+     * They never share this. Default: host.
+     */
+    within?: "host" | "rack" | "zone";
+  }[];
+  near?: Names;
+}
+/**
+ * A rule for several Sets at once.
+ */
+export interface Policy {
+  /**
+   * The version of the manifest format; always setpoint/v1.
+   */
+  apiVersion: "setpoint/v1";
+  /**
+   * What this document describes.
+   */
+  kind: "Policy";
+  metadata: Metadata;
+  /**
+   * Which Sets, and one rule for them.
+   */
+  spec: {
+    sets?: Names;
+    /**
+     * Applies to every Set that carries these labels.
+     */
+    selector?: {
+      labels: Labels;
+    };
+    /**
+     * Decides the number of Instances of Sets that have `scaling`.
+     */
+    scaling?: {
+      /**
+       * Windows of time with a floor or a ceiling.
+       *
+       * @minItems 1
+       */
+      schedules: Schedule[];
+    };
+    /**
+     * Where Instances of the Sets may go; added to their own rules, the stricter counts.
+     */
+    placement?: {
+      /**
+       * Most Instances of core Sets on a host that holds one of these Sets.
+       */
+      maxCorePerHost?: number;
+      /**
+       * The selected Sets keep away from each other.
+       */
+      apart?: {
+        /**
+         * They never share this. Default: host.
+         */
+        within?: "host" | "rack" | "zone";
+      };
+      near?: Names;
+      hostLabels?: Labels;
+      /**
+       * How many zones.
+       */
+      zones?: {
+        /**
+         * Spread over at least this many zones. Default: 1.
+         */
+        min?: number;
+        /**
+         * Zones whose loss still leaves the wished number of Instances standing: 0 or 1. Default: 0.
+         */
+        survive?: number;
+      };
+    };
+    /**
+     * Settings that a group of Sets shares; a Set's own win.
+     */
+    config?: {
+      env?: Env;
+      labels?: Labels;
+    };
+  };
+}
+/**
+ * A window of time in which the number of Instances has a floor or a ceiling.
+ */
+export interface Schedule {
+  /**
+   * A name: lower-case letters, digits and `-`, starting with a letter.
+   */
+  name: string;
+  /**
+   * IANA time zone, such as Asia/Shanghai or UTC.
+   */
+  timezone: string;
+  /**
+   * Local time at which the window opens, HH:MM.
+   */
+  start: string;
+  /**
+   * How long the window is open, such as 3h.
+   */
+  duration: string;
+  /**
+   * Days on which the window opens. Default: every day.
+   *
+   * @minItems 1
+   */
+  days?: ("mon" | "tue" | "wed" | "thu" | "fri" | "sat" | "sun")[];
+  /**
+   * At least this many Instances while it is open.
+   */
+  floor?: number;
+  /**
+   * At most this many Instances while it is open.
+   */
+  ceiling?: number;
+}
