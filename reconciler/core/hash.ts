@@ -20,40 +20,41 @@ export function traceId(...parts: readonly (string | number)[]): string {
  * Throws a TypeError for what JSON can't say exactly: NaN, Infinity, bigint, functions, Maps, class instances.
  */
 export function canonicalJson(value: unknown): string {
-  switch (typeof value) {
-    case "string":
-      return JSON.stringify(value);
-    case "boolean":
-      return value ? "true" : "false";
-    case "number":
-      if (!Number.isFinite(value)) throw new TypeError(`${value} has no canonical form`);
-      return JSON.stringify(value);
-    case "object":
-      if (value === null) return "null";
-      return Array.isArray(value) ? arrayJson(value) : objectJson(value as Record<string, unknown>);
-    default:
-      throw new TypeError(`a ${typeof value} has no canonical form`);
-  }
+  return JSON.stringify(inOrder(value));
 }
 
-function arrayJson(items: readonly unknown[]): string {
-  let json = "[";
+/** The value with the keys of every object in order; itself, not a copy, where they already are. */
+function inOrder(value: unknown): unknown {
+  if (typeof value === "string" || typeof value === "boolean" || value === null) return value;
+  if (typeof value === "number" && Number.isFinite(value)) return value;
+  if (Array.isArray(value)) return arrayInOrder(value);
+  if (typeof value === "object") return objectInOrder(value as Record<string, unknown>);
+  throw new TypeError(`a ${typeof value} such as this has no canonical form`);
+}
+
+function arrayInOrder(items: readonly unknown[]): readonly unknown[] {
+  let copy: unknown[] | null = null;
   for (let index = 0; index < items.length; index++) {
-    if (index > 0) json += ",";
-    json += canonicalJson(items[index]);
+    const ordered = inOrder(items[index]);
+    if (ordered === items[index]) continue;
+    copy ??= items.slice();
+    copy[index] = ordered;
   }
-  return json + "]";
+  return copy ?? items;
 }
 
-function objectJson(object: Record<string, unknown>): string {
+function objectInOrder(object: Record<string, unknown>): Record<string, unknown> {
   const prototype: unknown = Object.getPrototypeOf(object);
   if (prototype !== Object.prototype && prototype !== null) throw new TypeError("only plain objects have a canonical form");
-  let json = "{";
-  for (const key of Object.keys(object).sort()) {
+  let changed = false;
+  let before = "";
+  const entries: [string, unknown][] = [];
+  for (const key of Object.keys(object)) {
     const value = object[key];
-    if (value === undefined) continue;
-    if (json.length > 1) json += ",";
-    json += JSON.stringify(key) + ":" + canonicalJson(value);
+    const ordered = value === undefined ? undefined : inOrder(value);
+    if (ordered !== value || key < before) changed = true;
+    before = key;
+    entries.push([key, ordered]);
   }
-  return json + "}";
+  return changed ? Object.fromEntries(entries.sort(([a], [b]) => (a < b ? -1 : 1))) : object;
 }

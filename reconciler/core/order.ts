@@ -40,7 +40,5 @@ export function sortedUnique(texts: Iterable<string>): string[] {
 
 /** A copy whose keys are in order, so that it prints and hashes the same however it was written. */
 export function sortedRecord<Value>(record: Readonly<Record<string, Value>>): Record<string, Value> {
-  const sorted: Record<string, Value> = {};
-  for (const key of Object.keys(record).sort(compareText)) sorted[key] = record[key]!;
-  return sorted;
+  return Object.fromEntries(Object.entries(record).sort(([a], [b]) => compareText(a, b)));
 }
