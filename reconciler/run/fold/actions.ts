@@ -1,0 +1,56 @@
+import type { Failure } from "../../core/memory.ts";
+import { sortedUnique } from "../../core/order.ts";
+import { type Draft, type EventOf, refuse, replaceSet, setOf } from "./draft.ts";
+
+type Trouble = Pick<Failure, "code" | "message" | "lastAtMs" | "input"> & {
+  readonly host: string;
+  /** False for a lost reply, which tells nothing of the object: it adds to `tries` only. */
+  readonly counts: boolean;
+};
+
+export function planStarted(draft: Draft): void {
+  draft.plans += 1;
+}
+
+export function actionStarted(draft: Draft, event: EventOf<"action.started">): void {
+  if (draft.running.has(event.id)) refuse(draft, event, `action ${event.id} runs already`);
+  const { id, kind, host, set, index, generation, taskId } = event;
+  draft.running.set(id, { id, kind, host, set, index, generation, taskId, startedAtMs: event.atMs });
+}
+
+export function actionEnded(draft: Draft, event: EventOf<"action.ended">): void {
+  const action = draft.running.get(event.id);
+  if (action === undefined) refuse(draft, event, `action ${event.id} was not started, or ended before`);
+  draft.running.delete(event.id);
+  if (event.outcome === "done") return;
+  const { code, message, input, atMs: lastAtMs } = event;
+  addFailure(draft, action.set, action.index, { code, message, input, lastAtMs, host: action.host, counts: event.outcome !== "unknown" });
+}
+
+export function slotCrashed(draft: Draft, event: EventOf<"slot.crashed">): void {
+  const { code, message, input, host, atMs: lastAtMs } = event;
+  addFailure(draft, event.set, event.index, { code, message, input, lastAtMs, host, counts: true });
+}
+
+export function slotSettled(draft: Draft, event: EventOf<"slot.settled">): void {
+  const set = draft.sets.get(event.set);
+  if (set?.failures.delete(event.index) === true) replaceSet(draft, event.set, set);
+}
+
+function addFailure(draft: Draft, name: string, index: number, trouble: Trouble): void {
+  const set = setOf(draft, name);
+  set.failures.set(index, nextFailure(set.failures.get(index), trouble));
+  replaceSet(draft, name, set);
+}
+
+/**
+ * One more failure in a row of the slot. Counted by input alone, whatever the code: two reasons that take turns
+ * must reach Stalled as well. A lost reply does not hide the reason of a failure that counts.
+ */
+function nextFailure(before: Failure | undefined, trouble: Trouble): Failure {
+  const { host, counts, ...last } = trouble;
+  if (before?.input !== trouble.input) return { ...last, count: counts ? 1 : 0, tries: 1, hosts: [host] };
+  const { code, message } = counts || before.count === 0 ? last : before;
+  const hosts = sortedUnique([...before.hosts, host]);
+  return { ...last, code, message, count: before.count + (counts ? 1 : 0), tries: before.tries + 1, hosts };
+}
