@@ -1,3 +1,73 @@
 import type { ErrorEntry } from "./catalogue.ts";
 
-export const HOST_ERRORS = {} as const satisfies Record<string, ErrorEntry>;
+/** What a host answers to a step it does not carry out; the same codes from simulated and from real hosts. */
+export const HOST_ERRORS = {
+  "below-use": {
+    what: "A memory limit below what the Instance uses at present was refused.",
+    fix: "Set a higher limit, or lower it again when the Instance uses less.",
+  },
+  crashed: {
+    what: "The containers of an Instance ended by themselves.",
+    fix: "Look at the message for the exit code and at the container's log for the reason; a new image or a changed Set is tried at once.",
+  },
+  "disk-full": {
+    what: "The host has no room for an image or a volume.",
+    fix: "Free disk space on the host, purge its trash, or make the volume smaller; the step is tried again.",
+  },
+  "image-not-found": {
+    what: "The registry has no image of that name.",
+    fix: "Correct the image in the Set, or push the image; name and tag must be written as the registry has them.",
+  },
+  "in-use": {
+    what: "A port or volume was to be released while a container still uses it, or a slot's older generation is still on the host.",
+    fix: "Nothing: the step is tried again when the container was observed gone.",
+  },
+  "infra-differs": {
+    what: "An app container was to be replaced in an Instance whose infra container must be replaced too.",
+    fix: "Nothing: the next plan replaces the whole Instance.",
+  },
+  "ip-in-use": {
+    what: "The address of a new port is used by another container on the same host.",
+    fix: "Nothing: the step is tried again when that container is gone. If it stays, look for the container with `setpoint get host NAME`.",
+  },
+  "lease-over": {
+    what: "The host lost touch with its reconciler for longer than the pool's `leaseFor` and stopped what must not run twice.",
+    fix: "Mend the network between the reconciler and the host; the Instances start again when the host is heard.",
+  },
+  "no-capability": {
+    what: "The host lacks a driver that the step needs (docker, lvm, ovs, tc or cgroup).",
+    fix: "Install or repair the driver on the host; Sets that need it are placed elsewhere until then.",
+  },
+  "no-capacity": {
+    what: "The host has less cpu, memory or bandwidth left than the Instance reserves.",
+    fix: "Nothing: the slot is planned again with what the host reports. If it stays, correct the capacity in the HostPool.",
+  },
+  "not-found": {
+    what: "The object a step was for is not on the host.",
+    fix: "Nothing: the next plan starts from what is there.",
+  },
+  "not-ours": {
+    what: "A container, volume or port of the name Setpoint would use belongs to someone else; it is never touched.",
+    fix: "Rename or remove that object on the host, or rename the Set.",
+  },
+  "not-ready": {
+    what: "An image, volume or port that an Instance needs was not there when it should have started.",
+    fix: "Nothing: the next plan provides what is missing first.",
+  },
+  "stale-generation": {
+    what: "A step of an older generation of a slot came late and was refused.",
+    fix: "Nothing: the host guards the slot's newer generation.",
+  },
+  "still-there": {
+    what: "A container that was removed can still be seen on the host.",
+    fix: "Nothing: the step is tried again. If it stays, remove the container by hand with `docker rm -f`.",
+  },
+  unhealthy: {
+    what: "An Instance did not become healthy in time.",
+    fix: "Look at the message of the health check and the container's log; correct the check, its `startPeriod` or the image.",
+  },
+  "would-shrink": {
+    what: "A volume was to be made smaller; volumes only grow.",
+    fix: "Write the present size or a larger one, or make a new volume under another name.",
+  },
+} as const satisfies Record<string, ErrorEntry>;

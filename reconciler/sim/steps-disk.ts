@@ -1,0 +1,96 @@
+import { slotKey } from "../core/ids.ts";
+import { addImage, diskUsed, dropTrash, dropVolume, putTrash, putVolume, type SimHost } from "./host-state.ts";
+import { DONE, failed, refused, refuseIncapable, refuseStale, type Conditions, type Of, type Verdict } from "./step.ts";
+
+/** The simulated registry has every image except those whose tag is `missing`. */
+export function checkPull(host: SimHost, action: Of<"pullImage">, conditions: Conditions): Verdict | null {
+  if (host.images.has(action.image)) return DONE;
+  if (imageTag(action.image) === "missing") {
+    return failed("image-not-found", `the registry has no image ${action.image}`, "permanent");
+  }
+  if (conditions.diskFull) return failed("disk-full", `no room on ${host.name} to unpack ${action.image}`);
+  return refuseIncapable(host, "docker");
+}
+
+export function finishPull(host: SimHost, action: Of<"pullImage">): Verdict {
+  addImage(host, action.image);
+  return DONE;
+}
+
+export function imageTag(image: string): string {
+  return /:([^:/@]+)(@.*)?$/.exec(image)?.[1] ?? "latest";
+}
+
+export function checkCreateVolume(host: SimHost, action: Of<"createVolume">, conditions: Conditions): Verdict | null {
+  const present = host.slots.get(slotKey(action.set, action.index))?.volumes.get(action.volume);
+  return (
+    refuseStale(host, action) ??
+    (present !== undefined && present.sizeBytes >= action.sizeBytes ? DONE : null) ??
+    refuseIncapable(host, "lvm") ??
+    refuseFull(host, action.sizeBytes - (present?.sizeBytes ?? 0), conditions)
+  );
+}
+
+export function finishCreateVolume(host: SimHost, action: Of<"createVolume">): Verdict {
+  const { set, index, volume: name, sizeBytes } = action;
+  const present = host.slots.get(slotKey(set, index))?.volumes.get(name);
+  putVolume(host, { set, index, name, kind: "lvm", sizeBytes, usedBytes: present?.usedBytes ?? 0 });
+  return DONE;
+}
+
+function refuseFull(host: SimHost, moreBytes: number, conditions: Conditions): Verdict | null {
+  const freeBytes = conditions.diskFull ? 0 : host.capacity.diskBytes - diskUsed(host);
+  if (moreBytes <= freeBytes) return null;
+  return failed("disk-full", `the volume group of ${host.name} has ${freeBytes} bytes left, ${moreBytes} more are needed`);
+}
+
+export function checkGrowVolume(host: SimHost, action: Of<"growVolume">, conditions: Conditions): Verdict | null {
+  const volume = host.slots.get(slotKey(action.set, action.index))?.volumes.get(action.volume);
+  if (volume === undefined)
+    return refused("not-found", `${host.name} has no volume ${action.volume} of ${slotKey(action.set, action.index)}`);
+  if (volume.sizeBytes === action.sizeBytes) return DONE;
+  if (volume.sizeBytes > action.sizeBytes) {
+    return refused("would-shrink", `volume ${action.volume} has ${volume.sizeBytes} bytes; a volume is never made smaller`, "permanent");
+  }
+  return refuseIncapable(host, "lvm") ?? refuseFull(host, action.sizeBytes - volume.sizeBytes, conditions);
+}
+
+export function finishGrowVolume(host: SimHost, action: Of<"growVolume">): Verdict {
+  const volume = host.slots.get(slotKey(action.set, action.index))!.volumes.get(action.volume)!;
+  putVolume(host, { ...volume, sizeBytes: action.sizeBytes });
+  return DONE;
+}
+
+export function checkTrash(host: SimHost, action: Of<"trashVolume">): Verdict | null {
+  const slot = host.slots.get(slotKey(action.set, action.index));
+  if (slot === undefined || !slot.volumes.has(action.volume)) return DONE;
+  for (const { spec, observed } of slot.instances.values()) {
+    if (!spec.template.volumes.some((volume) => volume.name === action.volume)) continue;
+    return refused("in-use", `volume ${action.volume} is mounted by generation ${observed.generation} of ${action.set}/${action.index}`);
+  }
+  return refuseIncapable(host, "lvm");
+}
+
+export function finishTrash(host: SimHost, action: Of<"trashVolume">): Verdict {
+  const { set, index, volume: name, trashedAtMs, taskId, commit } = action;
+  const volume = host.slots.get(slotKey(set, index))!.volumes.get(name)!;
+  let id = `${set}-${index}-${name}-${trashedAtMs}`;
+  while (host.trash.has(id)) id += "+";
+  dropVolume(host, set, index, name);
+  putTrash(host, { ...volume, id, trashedAtMs, taskId, commit });
+  return DONE;
+}
+
+export function checkPurge(host: SimHost, action: Of<"purgeVolume">): Verdict | null {
+  const volume = host.trash.get(action.trashId);
+  if (volume === undefined) return DONE;
+  if (volume.trashedAtMs !== action.trashedAtMs) {
+    return refused("not-found", `${action.trashId} in the trash of ${host.name} is not the volume that was meant`, "permanent");
+  }
+  return refuseIncapable(host, "lvm");
+}
+
+export function finishPurge(host: SimHost, action: Of<"purgeVolume">): Verdict {
+  dropTrash(host, action.trashId);
+  return DONE;
+}
