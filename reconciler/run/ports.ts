@@ -83,14 +83,38 @@ export interface Journal {
 export interface Source {
   /** Newest state of the source, loaded and schema-checked. Never throws for a user's mistake. */
   read(signal: AbortSignal): Promise<SourceReading>;
+  /**
+   * The state of a commit that was accepted before: after a restart the last good Revision runs on although the head is not
+   * valid or can't be read. Absent where old states are not kept (a plain folder).
+   */
+  readCommit?(commit: string, signal: AbortSignal): Promise<SourceReading>;
   /** Calls back when a read may give something new; level-triggered, may be spurious. */
   watch(onChange: () => void): void;
   close(): Promise<void>;
 }
 
 export type SourceReading =
-  | { readonly kind: "loaded"; readonly manifests: Manifests }
+  | {
+      readonly kind: "loaded";
+      readonly manifests: Manifests;
+      /** What people should know although the commit is valid: a submodule, a skipped link. */
+      readonly warnings?: readonly ManifestProblem[];
+      /** The commit read before, when it is not in this one's history: the branch was rewritten. */
+      readonly rewrittenFrom?: string;
+    }
   /** The commit was read but is not valid: the last good one stays. */
-  | { readonly kind: "invalid"; readonly commit: string; readonly problems: readonly ManifestProblem[] }
+  | {
+      readonly kind: "invalid";
+      readonly commit: string;
+      readonly problems: readonly ManifestProblem[];
+      readonly rewrittenFrom?: string;
+    }
   /** Nothing could be read: remote down, branch deleted, object corrupt. */
-  | { readonly kind: "failed"; readonly code: string; readonly why: string };
+  | { readonly kind: "failed"; readonly code: string; readonly why: string; readonly hint?: string };
+
+/** Where to write lines for operators: a sentence and the fields that go with it. */
+export interface Log {
+  info(fields: Readonly<Record<string, unknown>>, message: string): void;
+  warn(fields: Readonly<Record<string, unknown>>, message: string): void;
+  error(fields: Readonly<Record<string, unknown>>, message: string): void;
+}

@@ -1,0 +1,34 @@
+import type { Clock } from "./ports.ts";
+
+/** A call outside did not end in its time. */
+export class DeadlineError extends Error {
+  override readonly name = "DeadlineError";
+}
+
+/**
+ * The result of `work`, or a DeadlineError after `deadlineMs`. The signal passed to `work` is aborted then, and
+ * when `lifetime` is; a call that ignores its signal is left behind and delays nobody.
+ */
+export async function withDeadline<Result>(
+  clock: Clock,
+  deadlineMs: number,
+  lifetime: AbortSignal,
+  work: (signal: AbortSignal) => Promise<Result>,
+): Promise<Result> {
+  const control = new AbortController();
+  const stop = (): void => control.abort(lifetime.reason);
+  lifetime.addEventListener("abort", stop, { once: true });
+  try {
+    if (lifetime.aborted) stop();
+    return await Promise.race([work(control.signal), expiry(clock, deadlineMs, control.signal)]);
+  } finally {
+    lifetime.removeEventListener("abort", stop);
+    control.abort();
+  }
+}
+
+/** Rejects after the time, or when the signal is aborted first. */
+async function expiry(clock: Clock, deadlineMs: number, signal: AbortSignal): Promise<never> {
+  await clock.sleep(deadlineMs, signal);
+  throw new DeadlineError(`no answer within ${deadlineMs} ms`);
+}

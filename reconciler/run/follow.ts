@@ -1,0 +1,33 @@
+import type { Desired } from "../core/desired.ts";
+import type { Memory } from "../core/memory.ts";
+
+/** A host to be followed, as the Hosts port takes it. */
+export interface FollowedHost {
+  readonly name: string;
+  readonly agent: string;
+  readonly leaseForMs: number | null;
+}
+
+/** All hosts of the manifests, and those of `before` that left the manifests but still hold an Instance to be moved away. */
+export function hostsToFollow(desired: Desired, before: readonly FollowedHost[], memory: Memory): FollowedHost[] {
+  const wanted = desired.hosts.map(({ name, agent, pool }) => {
+    return { name, agent, leaseForMs: desired.pools.get(pool)?.failure.leaseForMs ?? null };
+  });
+  const names = new Set(wanted.map((host) => host.name));
+  const left = before.filter((host) => !names.has(host.name));
+  if (left.length === 0) return wanted;
+  const claimed = claimedHosts(memory);
+  return [...wanted, ...left.filter((host) => claimed.has(host.name))];
+}
+
+/** Hosts on which some slot has a claim. */
+function claimedHosts(memory: Memory): ReadonlySet<string> {
+  const hosts = new Set<string>();
+  for (const set of memory.sets.values()) {
+    for (const { current, former } of set.slots.values()) {
+      if (current !== null) hosts.add(current.host);
+      for (const claim of former) hosts.add(claim.host);
+    }
+  }
+  return hosts;
+}
