@@ -1,0 +1,115 @@
+import { formatAddress, leasableRanges, parseAddress, parseAddressRange, parseCidr } from "../../core/addresses.ts";
+import type { DesiredPool } from "../../core/desired.ts";
+import { hasBit, setBit } from "./columns.ts";
+
+/**
+ * Leases of one pool's addresses: an address is held by any number of slots (normally one) and free when none
+ * holds it. The lowest free address goes first, so equal requests give equal answers.
+ */
+export interface AddressPool {
+  /** First address of the CIDR; the bit and the key of an address is its offset from here. */
+  readonly first: number;
+  readonly size: number;
+  /** 1: held, reserved or outside the leasable ranges. */
+  readonly taken: Uint32Array;
+  /** 1: may be leased at all. */
+  readonly leasable: Uint32Array;
+  /** Slot keys per offset, one entry per hold. */
+  readonly holders: Map<number, string[]>;
+  /** No word before this one has a zero bit in `taken`. */
+  cursor: number;
+  free: number;
+}
+
+/** Throws for a CIDR or reserved range that validation would have refused. */
+export function createAddressPool(network: DesiredPool["network"]): AddressPool {
+  const cidr = parseCidr(network.cidr);
+  const gateway = parseAddress(network.gateway);
+  const reserved = network.reserved.map((text) => parseAddressRange(text));
+  if (cidr === null || gateway === null) throw new Error(`malformed network ${network.cidr}, gateway ${network.gateway}`);
+  const size = cidr.last - cidr.first + 1;
+  const leasable = new Uint32Array(Math.ceil(size / 32));
+  let free = 0;
+  for (const range of leasableRanges(
+    cidr,
+    gateway,
+    reserved.filter((range) => range !== null),
+  )) {
+    for (let address = range.first; address <= range.last; address++) setBit(leasable, address - cidr.first, true);
+    free += range.last - range.first + 1;
+  }
+  return { first: cidr.first, size, taken: leasable.map((word) => ~word), leasable, holders: new Map(), cursor: 0, free };
+}
+
+/** How many addresses nobody holds. */
+export function freeAddressCount(pool: AddressPool): number {
+  return pool.free;
+}
+
+/**
+ * Leases an address to the slot: the preferred one if it is free or held by this slot alone, else the lowest
+ * free one; null when none is left.
+ */
+export function takeAddress(pool: AddressPool, slot: string, preferred: string | null): string | null {
+  const wanted = preferred === null ? null : offsetOf(pool, preferred);
+  const offset = wanted !== null && mayHold(pool, wanted, slot) ? wanted : lowestFree(pool);
+  if (offset === null) return null;
+  const address = formatAddress(pool.first + offset);
+  holdAddress(pool, address, slot);
+  return address;
+}
+
+/** Counts one more hold of the slot on the address, whoever else holds it. An address of another network is let be. */
+export function holdAddress(pool: AddressPool, address: string, slot: string): void {
+  const offset = offsetOf(pool, address);
+  if (offset === null) return;
+  const holders = pool.holders.get(offset);
+  if (holders !== undefined) {
+    holders.push(slot);
+    return;
+  }
+  pool.holders.set(offset, [slot]);
+  if (!hasBit(pool.leasable, offset)) return;
+  setBit(pool.taken, offset, true);
+  pool.free--;
+}
+
+/** Takes back one hold of the slot; an address that nobody holds any more can be leased again. */
+export function freeAddress(pool: AddressPool, address: string, slot: string): void {
+  const offset = offsetOf(pool, address);
+  const holders = offset === null ? undefined : pool.holders.get(offset);
+  const at = holders?.lastIndexOf(slot) ?? -1;
+  if (offset === null || holders === undefined || at < 0) return;
+  holders.splice(at, 1);
+  if (holders.length > 0) return;
+  pool.holders.delete(offset);
+  if (!hasBit(pool.leasable, offset)) return;
+  setBit(pool.taken, offset, false);
+  pool.free++;
+  pool.cursor = Math.min(pool.cursor, offset >>> 5);
+}
+
+/** Slots that hold the address, in order of holding; more than one other than a conflict is a slot that moves. */
+export function holdersOf(pool: AddressPool, address: string): readonly string[] {
+  const offset = offsetOf(pool, address);
+  return offset === null ? [] : (pool.holders.get(offset) ?? []);
+}
+
+function offsetOf(pool: AddressPool, text: string): number | null {
+  const address = parseAddress(text);
+  if (address === null || address < pool.first || address >= pool.first + pool.size) return null;
+  return address - pool.first;
+}
+
+function mayHold(pool: AddressPool, offset: number, slot: string): boolean {
+  if (!hasBit(pool.leasable, offset)) return false;
+  return (pool.holders.get(offset) ?? []).every((holder) => holder === slot);
+}
+
+function lowestFree(pool: AddressPool): number | null {
+  for (; pool.cursor < pool.taken.length; pool.cursor++) {
+    const open = ~pool.taken[pool.cursor]!;
+    if (open !== 0) return pool.cursor * 32 + 31 - Math.clz32(open & -open);
+  }
+  return null;
+}

@@ -1,0 +1,137 @@
+import { RESOURCE_NAMES } from "../../core/resources.ts";
+import { BLOCK_SIZE, type HostColumns, type ResourceColumns, resourceColumns } from "./columns.ts";
+
+/**
+ * What can be said of 64 hosts of one pool and zone without looking at each: bounds of what their usable hosts
+ * have. A block whose hosts changed is stale until refreshBlock.
+ */
+export interface Blocks {
+  readonly count: number;
+  readonly pool: Int32Array;
+  readonly zone: Int32Array;
+  /** Distinct racks with a host in the block. */
+  readonly racks: readonly Int32Array[];
+  /** Blocks with a host of the rack, by rack. */
+  readonly ofRack: readonly Int32Array[];
+  readonly stale: Uint8Array;
+
+  readonly usable: Int32Array;
+  /** Capabilities that some usable host has. */
+  readonly capabilities: Uint8Array;
+  readonly mostFree: ResourceColumns;
+  /** Lowest rank of a usable host. */
+  readonly lowestRank: Int32Array;
+  /** Smallest value over the usable hosts of each of LOAD_DIRECTIONS; five to a block. */
+  readonly leastLoad: Float64Array;
+  /** Largest sum of the used shares of cpu and memory. */
+  readonly mostLoad: Float64Array;
+  /** Smallest and largest HostIndex.perCpu and perMemory of the usable hosts. */
+  readonly perCpu: { readonly least: Float64Array; readonly most: Float64Array };
+  readonly perMemory: { readonly least: Float64Array; readonly most: Float64Array };
+}
+
+/**
+ * The load of a host is a point (cpu, memory) of used shares, and the score takes off the larger of
+ * 3·cpu − memory and 3·memory − cpu (see scores.ts). The smallest such value in a block is at least the smallest
+ * of any weighted mean of the two; these five means hug it closely. Factors of cpu and memory.
+ */
+export const LOAD_DIRECTIONS = [
+  [3, -1],
+  [2, 0],
+  [1, 1],
+  [0, 2],
+  [-1, 3],
+] as const;
+
+export const LOADS = LOAD_DIRECTIONS.length;
+
+export function createBlocks(pool: Int32Array, zone: Int32Array, rack: Int32Array, rackCount: number): Blocks {
+  const count = pool.length / BLOCK_SIZE;
+  const numbers = (): Float64Array => new Float64Array(count);
+  const first = (column: Int32Array): Int32Array => Int32Array.from({ length: count }, (_, block) => column[block * BLOCK_SIZE]!);
+  const racks = Array.from({ length: count }, (_, block) => {
+    const inBlock = rack.subarray(block * BLOCK_SIZE, (block + 1) * BLOCK_SIZE).filter((id) => id >= 0);
+    return Int32Array.from(new Set(inBlock));
+  });
+  const ofRack = Array.from({ length: rackCount }, (): number[] => []);
+  for (const [block, ids] of racks.entries()) for (const id of ids) ofRack[id]!.push(block);
+  return {
+    count,
+    pool: first(pool),
+    zone: first(zone),
+    racks,
+    ofRack: ofRack.map((blocks) => Int32Array.from(blocks)),
+    stale: new Uint8Array(count).fill(1),
+    usable: new Int32Array(count),
+    capabilities: new Uint8Array(count),
+    mostFree: resourceColumns(numbers),
+    lowestRank: new Int32Array(count),
+    leastLoad: new Float64Array(count * LOADS),
+    mostLoad: numbers(),
+    perCpu: { least: numbers(), most: numbers() },
+    perMemory: { least: numbers(), most: numbers() },
+  };
+}
+
+/** To be called when anything about the host at the position changed. */
+export function touch(blocks: Blocks, position: number): void {
+  blocks.stale[(position / BLOCK_SIZE) | 0] = 1;
+}
+
+export function refreshBlocks(blocks: Blocks, hosts: HostColumns): void {
+  for (let block = 0; block < blocks.count; block++) if (blocks.stale[block] === 1) refreshBlock(blocks, hosts, block);
+}
+
+/** Recomputes a block's bounds from its hosts. */
+export function refreshBlock(blocks: Blocks, hosts: HostColumns, block: number): void {
+  clearBlock(blocks, block);
+  const end = (block + 1) * BLOCK_SIZE;
+  for (let position = block * BLOCK_SIZE; position < end; position++) {
+    if (hosts.unusable[position] !== 0) continue;
+    blocks.usable[block]!++;
+    blocks.capabilities[block]! |= hosts.capabilities[position]!;
+    blocks.lowestRank[block] = Math.min(blocks.lowestRank[block]!, hosts.rank[position]!);
+    for (const resource of RESOURCE_NAMES) raise(blocks.mostFree[resource], block, hosts.free[resource][position]!);
+    addLoad(blocks, hosts, block, position);
+  }
+  blocks.stale[block] = 0;
+}
+
+function clearBlock(blocks: Blocks, block: number): void {
+  blocks.usable[block] = 0;
+  blocks.capabilities[block] = 0;
+  blocks.lowestRank[block] = 0x7fffffff;
+  for (const resource of RESOURCE_NAMES) blocks.mostFree[resource][block] = -Infinity;
+  blocks.leastLoad.fill(Infinity, block * LOADS, (block + 1) * LOADS);
+  blocks.mostLoad[block] = -Infinity;
+  for (const per of [blocks.perCpu, blocks.perMemory]) {
+    per.least[block] = Infinity;
+    per.most[block] = -Infinity;
+  }
+}
+
+function addLoad(blocks: Blocks, hosts: HostColumns, block: number, position: number): void {
+  const perCpu = hosts.perCpu[position]!;
+  const perMemory = hosts.perMemory[position]!;
+  const cpu = 1 - hosts.free.cpuMillis[position]! * perCpu;
+  const memory = 1 - hosts.free.memoryBytes[position]! * perMemory;
+  const at = block * LOADS;
+  lower(blocks.leastLoad, at, 3 * cpu - memory);
+  lower(blocks.leastLoad, at + 1, 2 * cpu);
+  lower(blocks.leastLoad, at + 2, cpu + memory);
+  lower(blocks.leastLoad, at + 3, 2 * memory);
+  lower(blocks.leastLoad, at + 4, 3 * memory - cpu);
+  raise(blocks.mostLoad, block, cpu + memory);
+  lower(blocks.perCpu.least, block, perCpu);
+  raise(blocks.perCpu.most, block, perCpu);
+  lower(blocks.perMemory.least, block, perMemory);
+  raise(blocks.perMemory.most, block, perMemory);
+}
+
+function lower(column: Float64Array, at: number, value: number): void {
+  if (value < column[at]!) column[at] = value;
+}
+
+function raise(column: Float64Array, at: number, value: number): void {
+  if (value > column[at]!) column[at] = value;
+}

@@ -1,0 +1,206 @@
+import type { ApartRule, Capability, DesiredHost, DesiredPool } from "../../core/desired.ts";
+import type { Claim } from "../../core/memory.ts";
+import { compareText } from "../../core/order.ts";
+import { type Blocks, createBlocks } from "./blocks.ts";
+import { BLOCK_SIZE, type HostColumns, newBitmap, resourceColumns, setBit } from "./columns.ts";
+
+/** Why a host takes no new slots. */
+export type Unusable = "cordoned" | "draining" | "held" | "unheard" | "unreachable" | "dead";
+
+/** Codes of `HostIndex.unusable`; 0 is a usable host, the last an empty position. */
+export const UNUSABLE_REASONS: readonly (Unusable | "usable" | "vacant")[] = [
+  "usable",
+  "cordoned",
+  "draining",
+  "held",
+  "unheard",
+  "unreachable",
+  "dead",
+  "vacant",
+];
+const VACANT = UNUSABLE_REASONS.indexOf("vacant");
+
+const CAPABILITIES: readonly Capability[] = ["docker", "lvm", "ovs", "tc", "cgroup"];
+
+/** What one Instance takes on a host; core's Claim is one. */
+export type Reservation = Pick<Claim, "resources" | "hostPorts" | "core">;
+
+/**
+ * The fleet as placement sees it: typed arrays by *position*, with hosts that differ little next to each other, so
+ * that a block of 64 positions is described well by its extremes. All numbers are whole and add exactly; the
+ * index is therefore the same after the same reservations in any order. Positions without a host are `vacant`.
+ */
+export interface HostIndex extends HostColumns {
+  /** By position. */
+  readonly hosts: readonly (DesiredHost | null)[];
+  readonly hostCount: number;
+  readonly positions: ReadonlyMap<string, number>;
+  readonly poolsByName: ReadonlyMap<string, DesiredPool>;
+  /** Addresses that can still be leased in a pool. */
+  readonly freeAddresses: (pool: string) => number;
+
+  /** Names by id, sorted. A zone of one name is one zone, also when two pools have hosts in it; a rack lies in its zone. */
+  readonly pools: readonly string[];
+  readonly zones: readonly string[];
+  readonly racks: readonly string[];
+
+  /** Positions (one bit each) that carry a label `key=value`. */
+  readonly labels: ReadonlyMap<string, Uint32Array>;
+  /** Positions that hold an image. */
+  readonly images: Map<string, Uint32Array>;
+  readonly imagesOf: (readonly string[])[];
+  /** How many Instances hold a port, by portKey; absent for none. */
+  readonly hostPorts: Map<number, number>;
+  /** Positions of a Set's Instances, one entry each, in no order. */
+  readonly placed: Map<string, number[]>;
+  /** For each Set that others keep apart from: who, and how far. From declareApart. */
+  readonly apartFrom: Map<string, Map<string, ApartRule["within"]>>;
+
+  readonly blocks: Blocks;
+  readonly undo: UndoLog;
+  /** Buffers of one placeSlots call; all zero between calls. */
+  readonly scratch: Scratch;
+}
+
+/** Reservations and releases since the first open mark. */
+export interface UndoLog {
+  open: number;
+  readonly entries: { readonly position: number; readonly set: string; readonly claim: Reservation; readonly sign: 1 | -1 }[];
+}
+
+export interface Scratch {
+  readonly inHost: Int32Array;
+  readonly inRack: Int32Array;
+  readonly inZone: Int32Array;
+}
+
+/** `freeAddresses` tells how many Instances a pool has addresses for; without it there is no limit. */
+export function createHostIndex(
+  hosts: readonly DesiredHost[],
+  pools: ReadonlyMap<string, DesiredPool>,
+  freeAddresses: (pool: string) => number = () => Infinity,
+): HostIndex {
+  const sorted = layOut(hosts);
+  const names = { pools: idsOf(sorted, (host) => host.pool), zones: idsOf(sorted, (host) => host.zone), racks: idsOf(sorted, rackKey) };
+  const column = (value: (host: DesiredHost) => number): Int32Array =>
+    Int32Array.from(sorted, (host) => (host === null ? -1 : value(host)));
+  const capacity = resourceColumns((resource) => Float64Array.from(sorted, (host) => host?.capacity[resource] ?? 0));
+  const ranks = new Map(
+    hosts
+      .map((host) => host.name)
+      .sort(compareText)
+      .map((name, rank) => [name, rank]),
+  );
+  const rack = column((host) => names.racks.get(rackKey(host))!);
+  const base = {
+    hosts: sorted,
+    hostCount: hosts.length,
+    positions: new Map(sorted.flatMap((host, position) => (host === null ? [] : [[host.name, position] as const]))),
+    poolsByName: pools,
+    freeAddresses,
+    pools: [...names.pools.keys()],
+    zones: [...names.zones.keys()],
+    racks: [...names.racks.keys()],
+    pool: column((host) => names.pools.get(host.pool)!),
+    zone: column((host) => names.zones.get(host.zone)!),
+    rack,
+    rank: column((host) => ranks.get(host.name)!),
+    unusable: Uint8Array.from(sorted, (host) => (host === null ? VACANT : unusableCode(host.state === "active" ? null : host.state))),
+    capabilities: new Uint8Array(sorted.length).fill(capabilityMask(CAPABILITIES)),
+    capacity,
+    free: resourceColumns((resource) => capacity[resource].slice()),
+    perCpu: capacity.cpuMillis.map(inverse),
+    perMemory: capacity.memoryBytes.map(inverse),
+    instanceCount: new Int32Array(sorted.length),
+    coreCount: new Int32Array(sorted.length),
+    labels: labelBitmaps(sorted),
+  };
+  return {
+    ...base,
+    images: new Map(),
+    imagesOf: sorted.map(() => []),
+    hostPorts: new Map(),
+    placed: new Map(),
+    apartFrom: new Map(),
+    blocks: createBlocks(base.pool, base.zone, rack, names.racks.size),
+    undo: { open: 0, entries: [] },
+    scratch: {
+      inHost: new Int32Array(sorted.length),
+      inRack: new Int32Array(names.racks.size),
+      inZone: new Int32Array(names.zones.size),
+    },
+  };
+}
+
+/** Bits of a list of driver capabilities. */
+export function capabilityMask(capabilities: readonly Capability[]): number {
+  return capabilities.reduce((mask, capability) => mask | (1 << CAPABILITIES.indexOf(capability)), 0);
+}
+
+/** Names of the bits set. */
+export function capabilityNames(mask: number): Capability[] {
+  return CAPABILITIES.filter((_, bit) => (mask & (1 << bit)) !== 0);
+}
+
+export function unusableCode(reason: Unusable | null): number {
+  return reason === null ? 0 : UNUSABLE_REASONS.indexOf(reason);
+}
+
+/** 1 / capacity; a host without any counts as full, not as empty. */
+export function inverse(capacity: number): number {
+  return capacity > 0 ? 1 / capacity : 0;
+}
+
+/**
+ * Hosts sorted so that neighbours are alike (pool, zone, size, rack, name), filled up with null wherever pool or
+ * zone change, so that no block spans two.
+ */
+function layOut(hosts: readonly DesiredHost[]): (DesiredHost | null)[] {
+  const sorted = [...hosts].sort(compareForLocality);
+  const layout: (DesiredHost | null)[] = [];
+  for (const [number, host] of sorted.entries()) {
+    const before = sorted[number - 1];
+    if (before !== undefined && (before.pool !== host.pool || before.zone !== host.zone)) fillBlock(layout);
+    layout.push(host);
+  }
+  fillBlock(layout);
+  return layout;
+}
+
+function fillBlock(layout: (DesiredHost | null)[]): void {
+  while (layout.length % BLOCK_SIZE !== 0) layout.push(null);
+}
+
+function compareForLocality(a: DesiredHost, b: DesiredHost): number {
+  return (
+    compareText(a.pool, b.pool) ||
+    compareText(a.zone, b.zone) ||
+    a.capacity.cpuMillis - b.capacity.cpuMillis ||
+    a.capacity.memoryBytes - b.capacity.memoryBytes ||
+    compareText(a.rack, b.rack) ||
+    compareText(a.name, b.name)
+  );
+}
+
+/** Ids 0.. of the distinct keys, in the keys' order. */
+function idsOf(hosts: readonly (DesiredHost | null)[], key: (host: DesiredHost) => string): Map<string, number> {
+  const keys = new Set(hosts.flatMap((host) => (host === null ? [] : [key(host)])));
+  return new Map([...keys].sort(compareText).map((name, id) => [name, id]));
+}
+
+function rackKey(host: DesiredHost): string {
+  return `${host.zone}/${host.rack}`;
+}
+
+function labelBitmaps(hosts: readonly (DesiredHost | null)[]): Map<string, Uint32Array> {
+  const bitmaps = new Map<string, Uint32Array>();
+  for (const [position, host] of hosts.entries()) {
+    for (const [key, value] of Object.entries(host?.labels ?? {})) {
+      const label = `${key}=${value}`;
+      const bitmap = bitmaps.get(label) ?? newBitmap(hosts.length);
+      setBit(bitmap, position, true);
+      bitmaps.set(label, bitmap);
+    }
+  }
+  return bitmaps;
+}

@@ -1,0 +1,164 @@
+import type { ApartRule, DesiredSet } from "../../core/desired.ts";
+import { sortedUnique } from "../../core/order.ts";
+import { RESOURCE_NAMES, type ResourceName } from "../../core/resources.ts";
+import { refreshBlocks } from "./blocks.ts";
+import { BLOCK_SIZE, newBitmap } from "./columns.ts";
+import { capabilityMask, type HostIndex } from "./host-index.ts";
+
+/** What one Set asks for, made ready to be compared with hosts. Open from openQuery to closeQuery. */
+export interface Query {
+  readonly index: HostIndex;
+  readonly set: DesiredSet;
+  /** What an Instance reserves; -Infinity for a resource it does not ask for. */
+  readonly needs: Readonly<Record<ResourceName, number>>;
+  readonly capabilities: number;
+  /** Positions with all labels asked for; null: no label is asked for. */
+  readonly labelled: Uint32Array | null;
+  /** 1 by pool or zone id. */
+  readonly poolAllowed: Uint8Array;
+  readonly zoneAllowed: Uint8Array;
+  /** Addresses left by pool id; falls as slots are placed. */
+  readonly poolAddresses: Float64Array;
+  readonly maxCorePerHost: number;
+  readonly maxPerHost: number;
+  /** Where other Sets' Instances forbid a place; null: nowhere. */
+  readonly apart: Apart | null;
+  /** Positions one slot must not go to; changes from slot to slot. */
+  excluded: ReadonlySet<number>;
+
+  /** Instances of this Set by position, by rack and zone id, and in all. */
+  readonly inHost: Int32Array;
+  readonly inRack: Int32Array;
+  readonly inZone: Int32Array;
+  count: number;
+  /** Zones that have a usable host for the Set, whatever room it has. */
+  readonly zones: readonly number[];
+  /** Zones come before all else: the Set must be even over them. */
+  readonly even: boolean;
+  readonly pack: boolean;
+  /** Bitmaps of those of the Set's images that some host holds. */
+  readonly images: readonly Uint32Array[];
+  /** Where Instances of the Sets to be near to are; null: nowhere. */
+  readonly near: Near | null;
+}
+
+export interface Apart {
+  readonly sets: readonly string[];
+  readonly hosts: Set<number>;
+  readonly racks: Set<number>;
+  readonly zones: Set<number>;
+  /** How far the Set keeps apart from itself: each placement forbids more. Mostly empty. */
+  readonly itself: readonly ApartRule["within"][];
+}
+
+export interface Near {
+  readonly hosts: ReadonlySet<number>;
+  readonly blocks: ReadonlySet<number>;
+  readonly zones: ReadonlySet<number>;
+}
+
+const NO_POSITIONS: ReadonlySet<number> = new Set();
+
+/** Takes the index's scratch buffers: only one query may be open at a time. */
+export function openQuery(index: HostIndex, set: DesiredSet): Query {
+  refreshBlocks(index.blocks, index);
+  const { placement } = set;
+  const poolAllowed = Uint8Array.from(index.pools, (pool) => Number(set.pools.includes(pool)));
+  const zoneAllowed = Uint8Array.from(index.zones, (zone) => Number(placement.zones.length === 0 || placement.zones.includes(zone)));
+  const query: Query = {
+    index,
+    set,
+    needs: needsOf(set),
+    capabilities: capabilityMask(set.needs),
+    labelled: labelledPositions(index, placement.hostLabels),
+    poolAllowed,
+    zoneAllowed,
+    poolAddresses: Float64Array.from(index.pools, (pool) => index.freeAddresses(pool)),
+    maxCorePerHost: set.priority === "core" ? (placement.maxCorePerHost ?? Infinity) : Infinity,
+    maxPerHost: placement.maxPerHost ?? Infinity,
+    apart: apartOf(index, set),
+    excluded: NO_POSITIONS,
+    ...index.scratch,
+    count: 0,
+    zones: zonesOf(index, poolAllowed, zoneAllowed),
+    even: placement.zonesMin > 1 || placement.zonesSurvive > 0,
+    pack: placement.strategy === "pack",
+    images: set.images.flatMap((image) => index.images.get(image) ?? []),
+    near: nearOf(index, set),
+  };
+  for (const position of index.placed.get(set.name) ?? []) countIn(query, position, 1);
+  return query;
+}
+
+/** Gives the buffers back, zeroed. */
+export function closeQuery(query: Query): void {
+  for (const position of query.index.placed.get(query.set.name) ?? []) countIn(query, position, -1);
+}
+
+/** The Set has one Instance more (or less) at the position. */
+export function countIn(query: Query, position: number, sign: 1 | -1): void {
+  const { rack, zone } = query.index;
+  query.inHost[position]! += sign;
+  query.inRack[rack[position]!]! += sign;
+  query.inZone[zone[position]!]! += sign;
+  query.count += sign;
+}
+
+function needsOf(set: DesiredSet): Record<ResourceName, number> {
+  const needs = { ...set.resources };
+  for (const resource of RESOURCE_NAMES) if (needs[resource] === 0) needs[resource] = -Infinity;
+  return needs;
+}
+
+function labelledPositions(index: HostIndex, labels: Readonly<Record<string, string>>): Uint32Array | null {
+  const wanted = Object.entries(labels).map(([key, value]) => index.labels.get(`${key}=${value}`));
+  if (wanted.length === 0) return null;
+  const none = newBitmap(index.hosts.length);
+  const bitmaps = wanted.map((bitmap) => bitmap ?? none);
+  return bitmaps.reduce((both, bitmap) => both.map((word, at) => word & bitmap[at]!));
+}
+
+function zonesOf(index: HostIndex, poolAllowed: Uint8Array, zoneAllowed: Uint8Array): number[] {
+  const { blocks } = index;
+  const zones = new Set<number>();
+  for (let block = 0; block < blocks.count; block++) {
+    const zone = blocks.zone[block]!;
+    if (blocks.usable[block]! > 0 && poolAllowed[blocks.pool[block]!] === 1 && zoneAllowed[zone] === 1) zones.add(zone);
+  }
+  return [...zones];
+}
+
+/** The Set's own rules and those that other Sets declared against it. */
+function apartOf(index: HostIndex, set: DesiredSet): Apart | null {
+  const declared = index.apartFrom.get(set.name);
+  const rules: ApartRule[] = [...set.placement.apart, ...[...(declared ?? [])].map(([other, within]) => ({ set: other, within }))];
+  if (rules.length === 0) return null;
+  const apart: Apart = {
+    sets: sortedUnique(rules.map((rule) => rule.set)),
+    hosts: new Set(),
+    racks: new Set(),
+    zones: new Set(),
+    itself: rules.filter((rule) => rule.set === set.name).map((rule) => rule.within),
+  };
+  for (const { set: other, within } of rules) {
+    for (const position of index.placed.get(other) ?? []) forbidAround(index, apart, position, within);
+  }
+  return apart;
+}
+
+/** No place in the host, rack or zone of the position. */
+export function forbidAround(index: HostIndex, apart: Apart, position: number, within: ApartRule["within"]): void {
+  if (within === "host") apart.hosts.add(position);
+  if (within === "rack") apart.racks.add(index.rack[position]!);
+  if (within === "zone") apart.zones.add(index.zone[position]!);
+}
+
+function nearOf(index: HostIndex, set: DesiredSet): Near | null {
+  const positions = set.placement.near.filter((name) => name !== set.name).flatMap((name) => index.placed.get(name) ?? []);
+  if (positions.length === 0) return null;
+  return {
+    hosts: new Set(positions),
+    blocks: new Set(positions.map((position) => (position / BLOCK_SIZE) | 0)),
+    zones: new Set(positions.map((position) => index.zone[position]!)),
+  };
+}

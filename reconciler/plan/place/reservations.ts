@@ -1,0 +1,181 @@
+import type { ApartRule, Capability, DesiredHost, DesiredSet } from "../../core/desired.ts";
+import { RESOURCE_NAMES, type Resources } from "../../core/resources.ts";
+import { touch } from "./blocks.ts";
+import { newBitmap, setBit } from "./columns.ts";
+import { capabilityMask, type HostIndex, inverse, type Reservation, type Unusable, unusableCode } from "./host-index.ts";
+
+/** What an agent reported of its host; `capacity: null` while it is not known. */
+export interface HostFacts {
+  readonly capacity: Resources | null;
+  readonly capabilities: readonly Capability[];
+  readonly images: readonly string[];
+}
+
+/** A point to roll back to. */
+export type Mark = number;
+
+/** Counts an Instance of the Set on the host. Nothing happens for a host the index does not have. */
+export function reserve(index: HostIndex, host: string, set: string, claim: Reservation): void {
+  apply(index, host, set, claim, 1);
+}
+
+/** Takes back one `reserve` with an equal claim. */
+export function release(index: HostIndex, host: string, set: string, claim: Reservation): void {
+  apply(index, host, set, claim, -1);
+}
+
+/** From here on reservations are kept in a log, until the mark is rolled back or kept. Marks nest. */
+export function mark(index: HostIndex): Mark {
+  index.undo.open++;
+  return index.undo.entries.length;
+}
+
+/** Takes back all reservations and releases since the mark, newest first. Facts and usability stay as they are. */
+export function rollback(index: HostIndex, to: Mark): void {
+  const { entries } = index.undo;
+  while (entries.length > to) {
+    const { position, set, claim, sign } = entries.pop()!;
+    change(index, position, set, claim, sign === 1 ? -1 : 1);
+  }
+  index.undo.open--;
+}
+
+/** Ends a mark and lets everything since stand (an outer mark can still take it back). */
+export function keep(index: HostIndex): void {
+  if (--index.undo.open === 0) index.undo.entries.length = 0;
+}
+
+/** null: the host takes new slots. */
+export function setHostUsable(index: HostIndex, host: string, reason: Unusable | null): void {
+  const position = index.positions.get(host);
+  const code = unusableCode(reason);
+  if (position === undefined || index.unusable[position] === code) return;
+  index.unusable[position] = code;
+  touch(index.blocks, position);
+}
+
+/**
+ * What the host is found to have. The capacity that counts is the smaller, by resource, of the manifest's and of
+ * what was observed, after the pool's overcommit and memory reserve.
+ */
+export function setHostFacts(index: HostIndex, host: string, facts: HostFacts): void {
+  const position = index.positions.get(host);
+  if (position === undefined) return;
+  const desired = index.hosts[position]!;
+  for (const resource of RESOURCE_NAMES) {
+    const capacity = Math.min(desired.capacity[resource], observedCapacity(index, desired, facts.capacity)[resource]);
+    index.free[resource][position]! += capacity - index.capacity[resource][position]!;
+    index.capacity[resource][position] = capacity;
+  }
+  index.perCpu[position] = inverse(index.capacity.cpuMillis[position]!);
+  index.perMemory[position] = inverse(index.capacity.memoryBytes[position]!);
+  index.capabilities[position] = capabilityMask(facts.capabilities);
+  setImages(index, position, facts.images);
+  touch(index.blocks, position);
+}
+
+/** Tells the index whom the Set keeps apart from, so that they keep apart from it too. Replaces what it said before. */
+export function declareApart(index: HostIndex, set: DesiredSet): void {
+  retractApart(index, set.name);
+  for (const rule of set.placement.apart) {
+    const declared = index.apartFrom.get(rule.set) ?? new Map<string, ApartRule["within"]>();
+    declared.set(set.name, wider(declared.get(set.name), rule.within));
+    index.apartFrom.set(rule.set, declared);
+  }
+}
+
+/** Forgets the rules of a Set that is gone. */
+export function retractApart(index: HostIndex, set: string): void {
+  for (const [other, declared] of index.apartFrom) {
+    if (declared.delete(set) && declared.size === 0) index.apartFrom.delete(other);
+  }
+}
+
+/** Key of HostIndex.hostPorts. */
+export function portKey(position: number, port: number): number {
+  return position * 65_536 + port;
+}
+
+/** Reserves at a known position; what `reserve` does after looking up the host. */
+export function reserveAt(index: HostIndex, position: number, set: string, claim: Reservation): void {
+  if (index.undo.open > 0) index.undo.entries.push({ position, set, claim, sign: 1 });
+  change(index, position, set, claim, 1);
+}
+
+function apply(index: HostIndex, host: string, set: string, claim: Reservation, sign: 1 | -1): void {
+  const position = index.positions.get(host);
+  if (position === undefined) return;
+  if (index.undo.open > 0) index.undo.entries.push({ position, set, claim, sign });
+  change(index, position, set, claim, sign);
+}
+
+function change(index: HostIndex, position: number, set: string, claim: Reservation, sign: 1 | -1): void {
+  const { free } = index;
+  const { resources } = claim;
+  free.cpuMillis[position]! -= sign * resources.cpuMillis;
+  free.memoryBytes[position]! -= sign * resources.memoryBytes;
+  free.diskBytes[position]! -= sign * resources.diskBytes;
+  free.ingressBps[position]! -= sign * resources.ingressBps;
+  free.egressBps[position]! -= sign * resources.egressBps;
+  index.instanceCount[position]! += sign;
+  if (claim.core) index.coreCount[position]! += sign;
+  for (const port of claim.hostPorts) countPort(index, portKey(position, port), sign);
+  if (sign === 1) addInstance(index, set, position);
+  else removeInstance(index, set, position);
+  touch(index.blocks, position);
+}
+
+function countPort(index: HostIndex, key: number, sign: 1 | -1): void {
+  const count = (index.hostPorts.get(key) ?? 0) + sign;
+  if (count > 0) index.hostPorts.set(key, count);
+  else index.hostPorts.delete(key);
+}
+
+function addInstance(index: HostIndex, set: string, position: number): void {
+  const placed = index.placed.get(set);
+  if (placed === undefined) index.placed.set(set, [position]);
+  else placed.push(position);
+}
+
+/** The newest entry first, as a rollback takes back the newest. */
+function removeInstance(index: HostIndex, set: string, position: number): void {
+  const placed = index.placed.get(set) ?? [];
+  const at = placed.lastIndexOf(position);
+  if (at < 0) throw new Error(`released an Instance of ${set} on ${index.hosts[position]?.name} that was never reserved there`);
+  const last = placed.pop()!;
+  if (at < placed.length) placed[at] = last;
+  if (placed.length === 0) index.placed.delete(set);
+}
+
+function observedCapacity(index: HostIndex, host: DesiredHost, observed: Resources | null): Resources {
+  if (observed === null) return host.capacity;
+  const pool = index.poolsByName.get(host.pool);
+  return {
+    ...observed,
+    cpuMillis: Math.floor(observed.cpuMillis * (pool?.cpuOvercommit ?? 1)),
+    memoryBytes: Math.max(0, observed.memoryBytes - (pool?.memoryReserveBytes ?? 0)),
+  };
+}
+
+function setImages(index: HostIndex, position: number, images: readonly string[]): void {
+  const before = index.imagesOf[position]!;
+  if (before === images) return;
+  const kept = new Set(images);
+  for (const image of before) {
+    if (kept.has(image)) continue;
+    const bitmap = index.images.get(image)!;
+    setBit(bitmap, position, false);
+    if (bitmap.every((word) => word === 0)) index.images.delete(image);
+  }
+  for (const image of images) {
+    const bitmap = index.images.get(image) ?? newBitmap(index.hosts.length);
+    setBit(bitmap, position, true);
+    index.images.set(image, bitmap);
+  }
+  index.imagesOf[position] = images;
+}
+
+function wider(a: ApartRule["within"] | undefined, b: ApartRule["within"]): ApartRule["within"] {
+  const order: readonly ApartRule["within"][] = ["host", "rack", "zone"];
+  return a === undefined || order.indexOf(b) > order.indexOf(a) ? b : a;
+}

@@ -1,0 +1,179 @@
+import { LOADS } from "./blocks.ts";
+import { hasBit } from "./columns.ts";
+import type { Query } from "./query.ts";
+
+/**
+ * One reason to prefer a host: 0..100, whole, times its weight. `bound` is at least the score of every usable host
+ * of a block; the tighter, the fewer hosts a placement looks at.
+ */
+export interface Scorer {
+  readonly name: string;
+  readonly weight: number;
+  score(query: Query, position: number): number;
+  bound(query: Query, block: number): number;
+}
+
+/** Takes care of the last digit in which a bound and a score, both rounded down, may be computed differently. */
+const ROUNDING = 1e-6;
+
+/**
+ * Least requested (twice) and balance (once) of cpu and memory as they would be after the placement, as one
+ * number: 100 · (2·(1 − larger) + (1 − |cpu − memory|)) / 3, which is 100 · (3 − max(3·cpu − memory, 3·memory − cpu)) / 3.
+ * For `pack` most requested instead of least: 100 · (1 + cpu + memory) / 3.
+ */
+export const loadScorer: Scorer = {
+  name: "load",
+  weight: 3,
+  score: ({ index, set, pack }, position) => {
+    const cpu = 1 - (index.free.cpuMillis[position]! - set.resources.cpuMillis) * index.perCpu[position]!;
+    const memory = 1 - (index.free.memoryBytes[position]! - set.resources.memoryBytes) * index.perMemory[position]!;
+    return toScore(pack ? 1 + cpu + memory : 3 - Math.max(3 * cpu - memory, 3 * memory - cpu));
+  },
+  bound: (query, block) => toScore((query.pack ? mostPacked(query, block) : 3 - leastLoaded(query, block)) + ROUNDING),
+};
+
+/** Few (or, to pack, any) Instances of the Set on the host. */
+export const hostScorer: Scorer = {
+  name: "host",
+  weight: 3,
+  score: (query, position) => amongScore(query, query.inHost[position]!),
+  bound: (query, block) => (query.pack ? rackScorer.bound(query, block) : 100),
+};
+
+/** Few (or, to pack, any) Instances of the Set in the rack. */
+export const rackScorer: Scorer = {
+  name: "rack",
+  weight: 1,
+  score: (query, position) => amongScore(query, query.inRack[query.index.rack[position]!]!),
+  bound: (query, block) => {
+    if (query.count === 0) return query.pack ? 0 : 100;
+    let best = 0;
+    for (const rack of query.index.blocks.racks[block]!) best = Math.max(best, amongScore(query, query.inRack[rack]!));
+    return best;
+  },
+};
+
+/** Share of the Set's images that the host holds. */
+export const imageScorer: Scorer = {
+  name: "images",
+  weight: 1,
+  score: ({ images, set }, position) => {
+    let held = 0;
+    for (const image of images) if (hasBit(image, position)) held++;
+    return held === 0 ? 0 : Math.floor((100 * held) / set.images.length);
+  },
+  bound: ({ images, set }, block) => (images.length === 0 ? 0 : Math.floor((100 * mostHeld(images, block)) / set.images.length)),
+};
+
+/** A host with an Instance of a Set to be near to; half for one in its zone. */
+export const nearScorer: Scorer = {
+  name: "near",
+  weight: 2,
+  score: ({ near, index }, position) => {
+    if (near === null) return 0;
+    if (near.hosts.has(position)) return 100;
+    return near.zones.has(index.zone[position]!) ? 50 : 0;
+  },
+  bound: ({ near, index }, block) => {
+    if (near === null) return 0;
+    if (near.blocks.has(block)) return 100;
+    return near.zones.has(index.blocks.zone[block]!) ? 50 : 0;
+  },
+};
+
+/** What must be even over zones outweighs all other scores together. */
+const EVEN_WEIGHT = 10_000;
+
+/**
+ * Spread: 50 for a zone with its even share of the Set, 100 for an empty one, 0 from twice the share. Pack: any. A Set
+ * that must be even over zones: the zone with the fewest, whatever the rest says.
+ */
+export const zoneScorer = {
+  name: "zone",
+  weight: 2,
+  score: (query: Query, zone: number): number => {
+    const here = query.inZone[zone]!;
+    if (query.pack) return here > 0 ? 100 : 0;
+    return Math.max(0, 100 - Math.floor((50 * here * query.zones.length) / (query.count + 1)));
+  },
+};
+
+export const SCORERS: readonly Scorer[] = [loadScorer, hostScorer, rackScorer, imageScorer, nearScorer];
+
+/** Weighted sum without the zone's part; written out so that each call has one known target. */
+export function hostScore(query: Query, position: number): number {
+  return (
+    loadScorer.weight * loadScorer.score(query, position) +
+    hostScorer.weight * hostScorer.score(query, position) +
+    rackScorer.weight * rackScorer.score(query, position) +
+    imageScorer.weight * imageScorer.score(query, position) +
+    nearScorer.weight * nearScorer.score(query, position)
+  );
+}
+
+/** At least the hostScore of every usable host of the block. */
+export function blockBound(query: Query, block: number): number {
+  return (
+    loadScorer.weight * loadScorer.bound(query, block) +
+    hostScorer.weight * hostScorer.bound(query, block) +
+    rackScorer.weight * rackScorer.bound(query, block) +
+    imageScorer.weight * imageScorer.bound(query, block) +
+    nearScorer.weight * nearScorer.bound(query, block)
+  );
+}
+
+/** The zone's part of the weighted sum: the same for all hosts of a zone. */
+export function zoneScore(query: Query, zone: number): number {
+  const even = query.even ? -EVEN_WEIGHT * query.inZone[zone]! : 0;
+  return even + zoneScorer.weight * zoneScorer.score(query, zone);
+}
+
+/** Thirds of 0..1 to whole 0..100. */
+function toScore(thirds: number): number {
+  return Math.max(0, Math.min(100, Math.floor((thirds * 100) / 3)));
+}
+
+function amongScore(query: Query, count: number): number {
+  if (query.pack) return count > 0 ? 100 : 0;
+  return Math.floor(100 / (1 + count));
+}
+
+/** At most the load taken off by loadScorer on any host of the block. */
+function leastLoaded({ index, set }: Query, block: number): number {
+  const { leastLoad, perCpu, perMemory } = index.blocks;
+  const cpu = set.resources.cpuMillis * perCpu.least[block]!;
+  const memory = set.resources.memoryBytes * perMemory.least[block]!;
+  const mostCpu = set.resources.cpuMillis * perCpu.most[block]!;
+  const mostMemory = set.resources.memoryBytes * perMemory.most[block]!;
+  const at = block * LOADS;
+  return Math.max(
+    leastLoad[at]! + 3 * cpu - mostMemory,
+    leastLoad[at + 1]! + 2 * cpu,
+    leastLoad[at + 2]! + cpu + memory,
+    leastLoad[at + 3]! + 2 * memory,
+    leastLoad[at + 4]! + 3 * memory - mostCpu,
+  );
+}
+
+function mostPacked({ index, set }: Query, block: number): number {
+  const { mostLoad, perCpu, perMemory } = index.blocks;
+  return 1 + mostLoad[block]! + set.resources.cpuMillis * perCpu.most[block]! + set.resources.memoryBytes * perMemory.most[block]!;
+}
+
+/** The most of the images that one position of the block holds. */
+function mostHeld(images: readonly Uint32Array[], block: number): number {
+  return Math.max(mostHeldInWord(images, 2 * block), mostHeldInWord(images, 2 * block + 1));
+}
+
+/** Level n holds the positions with at least n of the images seen so far. */
+function mostHeldInWord(images: readonly Uint32Array[], word: number): number {
+  const levels = [-1];
+  for (const image of images) {
+    const bits = image[word]!;
+    for (let level = levels.length; level > 0; level--) {
+      const reached = levels[level - 1]! & bits;
+      if (reached !== 0) levels[level] = (levels[level] ?? 0) | reached;
+    }
+  }
+  return levels.length - 1;
+}
