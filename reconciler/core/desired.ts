@@ -59,6 +59,7 @@ export interface DesiredHost {
   readonly name: string;
   readonly pool: string;
   readonly zone: string;
+  /** `zone/rack`, unique in the fleet; a host written without a rack is one of its own: `zone/host`. */
   readonly rack: string;
   readonly labels: Readonly<Record<string, string>>;
   readonly agent: string;

@@ -1,4 +1,5 @@
 import { CLI_ERRORS } from "./cli.ts";
+import { DESIRED_ERRORS } from "./desired.ts";
 import { GIT_ERRORS } from "./git.ts";
 import { HOST_ERRORS } from "./hosts.ts";
 import { MANIFEST_ERRORS } from "./manifests.ts";
@@ -16,6 +17,7 @@ export interface ErrorEntry {
 /** Every code a message can carry. */
 export const ERRORS: Readonly<Record<string, ErrorEntry>> = {
   ...MANIFEST_ERRORS,
+  ...DESIRED_ERRORS,
   ...GIT_ERRORS,
   ...STORE_ERRORS,
   ...RUN_ERRORS,

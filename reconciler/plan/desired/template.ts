@@ -1,0 +1,129 @@
+import type { Container, ContainerLimits, HealthCheck, LiveSettings, Template, Volume } from "../../core/desired.ts";
+import type * as written from "../../core/manifest-types.ts";
+import { sortedBy, sortedRecord } from "../../core/order.ts";
+import { canonicalImage } from "./image.ts";
+import { readOptional, readQuantity } from "./report.ts";
+import type { Path, Report } from "./report.ts";
+
+const STOP_TIMEOUT = "10s";
+const HEALTH = { interval: "10s", timeout: "3s", failures: 3, startPeriod: "0s", path: "/" } as const;
+
+/** The canonical template, without what policies add. */
+export function readTemplate(template: written.Template, report: Report): Template {
+  const path = ["spec", "template"];
+  return {
+    containers: template.containers.map((container, index) => readContainer(container, [...path, "containers", index], report)),
+    volumes: sortedBy((template.volumes ?? []).map(readVolume), (volume) => volume.name),
+    network: { ip: template.network?.ip ?? "any", vlan: template.network?.vlan ?? null },
+  };
+}
+
+/** Everything of the template that changes without a new container. */
+export function readLiveSettings(template: written.Template, report: Report): LiveSettings {
+  const path = ["spec", "template"];
+  const limits: Record<string, ContainerLimits> = {};
+  for (const [index, container] of template.containers.entries()) {
+    limits[container.name] = readLimits(container.resources, [...path, "containers", index, "resources"], report);
+  }
+  const sizes: Record<string, number> = {};
+  for (const [index, volume] of (template.volumes ?? []).entries()) {
+    const kind = volume.lvm === undefined ? "tmpfs" : "lvm";
+    const size = (volume.lvm ?? volume.tmpfs)?.size ?? 0;
+    sizes[volume.name] = readQuantity(report, [...path, "volumes", index, kind, "size"], "bytes", size);
+  }
+  return {
+    containers: sortedRecord(limits),
+    volumes: sortedRecord(sizes),
+    ingressBps: readOptional(report, [...path, "network", "ingress"], "rate", template.network?.ingress),
+    egressBps: readOptional(report, [...path, "network", "egress"], "rate", template.network?.egress),
+  };
+}
+
+function readContainer(container: written.Container, path: Path, report: Report): Container {
+  return {
+    name: container.name,
+    image: readImage(container.image, [...path, "image"], report),
+    command: container.command ?? null,
+    args: wordsOrNull(container.args),
+    env: sortedRecord(container.env ?? {}),
+    user: container.user ?? null,
+    ports: sortedBy(
+      (container.ports ?? []).map(({ name, port, protocol, hostPort }) => {
+        return { name, port, protocol: protocol ?? "tcp", hostPort: hostPort ?? null };
+      }),
+      (port) => port.name,
+    ),
+    health: container.health === undefined ? null : readHealth(container.health, [...path, "health"], report),
+    preStop: container.lifecycle?.preStop?.exec.command ?? null,
+    stopTimeoutMs: readQuantity(
+      report,
+      [...path, "lifecycle", "stopTimeout"],
+      "duration",
+      container.lifecycle?.stopTimeout ?? STOP_TIMEOUT,
+    ),
+    mounts: sortedBy(
+      (container.mounts ?? []).map(({ volume, path, readOnly }) => ({ volume, path: canonicalPath(path), readOnly: readOnly ?? false })),
+      (mount) => mount.path,
+    ),
+  };
+}
+
+/** No arguments and an empty list mean the same to Docker: the image's own. */
+function wordsOrNull(words: readonly string[] | undefined): readonly string[] | null {
+  return words === undefined || words.length === 0 ? null : words;
+}
+
+/** Without doubled and trailing slashes. */
+export function canonicalPath(path: string): string {
+  const single = path.replace(/\/+/g, "/");
+  return single.length > 1 && single.endsWith("/") ? single.slice(0, -1) : single;
+}
+
+function readImage(image: string, path: Path, report: Report): string {
+  const canonical = canonicalImage(image);
+  if (canonical !== null) return canonical;
+  report.error(
+    "bad-image",
+    path,
+    `\`${image}\` is not an image reference: it must be [registry[:port]/]repository[:tag][@sha256:digest] with a lower-case repository.`,
+  );
+  return image;
+}
+
+function readHealth(health: written.Health, path: Path, report: Report): HealthCheck {
+  return {
+    probe: readProbe(health),
+    intervalMs: readQuantity(report, [...path, "interval"], "duration", health.interval ?? HEALTH.interval),
+    timeoutMs: readQuantity(report, [...path, "timeout"], "duration", health.timeout ?? HEALTH.timeout),
+    failures: health.failures ?? HEALTH.failures,
+    startPeriodMs: readQuantity(report, [...path, "startPeriod"], "duration", health.startPeriod ?? HEALTH.startPeriod),
+  };
+}
+
+/** The schema lets exactly one of the three through. */
+function readProbe(health: written.Health): HealthCheck["probe"] {
+  if (health.http !== undefined) return { kind: "http", port: health.http.port, path: health.http.path ?? HEALTH.path };
+  if (health.tcp !== undefined) return { kind: "tcp", port: health.tcp.port };
+  return { kind: "exec", command: health.exec?.command ?? [] };
+}
+
+function readVolume(volume: written.Volume): Volume {
+  return volume.lvm === undefined
+    ? { name: volume.name, kind: "tmpfs" }
+    : { name: volume.name, kind: "lvm", filesystem: volume.lvm.filesystem ?? "ext4" };
+}
+
+function readLimits({ cpu, memory, io }: written.ContainerResources, path: Path, report: Report): ContainerLimits {
+  return {
+    cpuRequestMillis: readQuantity(report, [...path, "cpu", "request"], "cpu", cpu.request),
+    cpuLimitMillis: readOptional(report, [...path, "cpu", "limit"], "cpu", cpu.limit),
+    memoryRequestBytes: readQuantity(report, [...path, "memory", "request"], "bytes", memory.request),
+    memoryLimitBytes: readOptional(report, [...path, "memory", "limit"], "bytes", memory.limit),
+    swapBytes: readQuantity(report, [...path, "memory", "swap"], "bytes", memory.swap ?? 0),
+    ioWeight: io?.weight ?? null,
+    readBps: readOptional(report, [...path, "io", "readBps"], "byteRate", io?.readBps),
+    writeBps: readOptional(report, [...path, "io", "writeBps"], "byteRate", io?.writeBps),
+    readIops: io?.readIops ?? null,
+    writeIops: io?.writeIops ?? null,
+  };
+}
