@@ -40,6 +40,7 @@ export interface StoredJournal extends Journal {
 }
 
 const RETENTION: Retention = { keepTasks: 500, keepForMs: 7 * 86_400_000, keepEvents: 1_000_000 };
+const EVENT_COLUMNS = "sequence, at_ms, type, set_name, task_id, body, checksum";
 const PAGE_BYTES = 4096;
 const BUSY_TIMEOUT_MS = 5000;
 const MAX_WAL_BYTES = 64 << 20;
@@ -100,10 +101,7 @@ class SqliteJournal implements StoredJournal {
     this.#path = path;
     this.#retention = retention;
     this.#lock = lock;
-    this.#insert = database.prepare(
-      `INSERT INTO events (sequence, at_ms, type, set_name, task_id, body, checksum)
-       VALUES (:sequence, :at_ms, :type, :set_name, :task_id, :body, :checksum)`,
-    );
+    this.#insert = database.prepare(`INSERT INTO events (${EVENT_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)`);
     this.#snapshotSequence = numberOf(database, "SELECT max(sequence) AS number FROM snapshots");
     this.#sequence = Math.max(this.#snapshotSequence, numberOf(database, "SELECT max(sequence) AS number FROM events"));
   }
@@ -111,10 +109,8 @@ class SqliteJournal implements StoredJournal {
   load(): { memory: Memory | null; events: readonly JournalEvent[] } {
     return this.#guarded(() => {
       const memory = this.#loadSnapshot();
-      const events = this.#decode(
-        this.#database.prepare("SELECT * FROM events WHERE sequence > ? ORDER BY sequence").iterate(memory?.sequence ?? 0),
-        memory?.sequence ?? 0,
-      );
+      const after = memory?.sequence ?? 0;
+      const events = this.#decode(this.#rows("WHERE sequence > ? ORDER BY sequence", after), after);
       this.#attributor = createAttributor(memory, events);
       return { memory, events };
     });
@@ -125,7 +121,7 @@ class SqliteJournal implements StoredJournal {
     const attributor = this.#attributor!;
     this.#transaction(() => {
       let sequence = this.#sequence;
-      for (const event of events) this.#insert.run({ ...encodeEvent(++sequence, event, attributor.attribute(event)) });
+      for (const event of events) this.#insert.run(...encodeEvent(++sequence, event, attributor.attribute(event)));
     });
     this.#sequence += events.length;
   }
@@ -149,15 +145,15 @@ class SqliteJournal implements StoredJournal {
   }
 
   eventsOfTask(taskId: string): readonly JournalEvent[] {
-    return this.#query("SELECT * FROM events WHERE task_id = ? ORDER BY sequence", taskId);
+    return this.#query("WHERE task_id = ? ORDER BY sequence", taskId);
   }
 
   recentTasks(limit: number): readonly JournalEvent[] {
-    return this.#query("SELECT * FROM events WHERE type = 'task.opened' ORDER BY sequence DESC LIMIT ?", limit);
+    return this.#query("WHERE type = 'task.opened' ORDER BY sequence DESC LIMIT ?", limit);
   }
 
   eventsOfSet(set: string, limit: number): readonly JournalEvent[] {
-    return this.#query("SELECT * FROM events WHERE set_name = ? ORDER BY sequence DESC LIMIT ?", set, limit).toReversed();
+    return this.#query("WHERE set_name = ? ORDER BY sequence DESC LIMIT ?", set, limit).toReversed();
   }
 
   close(): void {
@@ -174,17 +170,23 @@ class SqliteJournal implements StoredJournal {
     return parseMemory(JSON.parse(row.body));
   }
 
-  #query(sql: string, ...parameters: (string | number)[]): readonly JournalEvent[] {
-    return this.#guarded(() => this.#decode(this.#database.prepare(sql).iterate(...parameters), null));
+  #query(where: string, ...parameters: (string | number)[]): readonly JournalEvent[] {
+    return this.#guarded(() => this.#decode(this.#rows(where, ...parameters), null));
+  }
+
+  #rows(where: string, ...parameters: (string | number)[]): Iterable<EventRow> {
+    const statement = this.#database.prepare(`SELECT ${EVENT_COLUMNS} FROM events ${where}`);
+    statement.setReturnArrays(true);
+    return statement.iterate(...parameters) as Iterable<unknown> as Iterable<EventRow>;
   }
 
   /** Events of the rows; with `after`, the first must have number `after` + 1 and the others follow without a gap. */
-  #decode(rows: Iterable<unknown>, after: number | null): JournalEvent[] {
+  #decode(rows: Iterable<EventRow>, after: number | null): JournalEvent[] {
     const events: JournalEvent[] = [];
-    for (const row of rows as Iterable<EventRow>) {
+    for (const row of rows) {
       const event = decodeEvent(row);
-      if (event === null) throw corruptJournal(this.#path, `event ${row.sequence} was altered`);
-      if (after !== null && row.sequence !== after + events.length + 1) {
+      if (event === null) throw corruptJournal(this.#path, `event ${row[0]} was altered`);
+      if (after !== null && row[0] !== after + events.length + 1) {
         throw corruptJournal(this.#path, `event ${after + events.length + 1} is missing`);
       }
       events.push(event);
