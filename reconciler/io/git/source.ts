@@ -1,0 +1,217 @@
+import { UserError } from "../../core/errors/user-error.ts";
+import type { ManifestProblem } from "../../core/manifests.ts";
+import type { Clock, Source, SourceReading } from "../../run/ports.ts";
+import type { ManifestFile } from "../manifests/manifest-file.ts";
+import { readCommitFiles } from "./commit.ts";
+import type { Environment } from "./environment.ts";
+import { explainFailure } from "./git-failure.ts";
+import { isAncestor, type GitContext } from "./git-process.ts";
+import { LocalRepository } from "./local-repository.ts";
+import { parseBranch, parseFolder, parseLocation, showLocation } from "./location.ts";
+import { RemoteRepository } from "./remote-repository.ts";
+import type { Repository } from "./repository.ts";
+import { HeadWatch, troubleKey } from "./head-watch.ts";
+
+export interface GitSourceOptions {
+  /** A path on this machine (bare, with a work tree, or a worktree) or any URL git fetches from. */
+  readonly repository: string;
+  readonly branch: string;
+  /** Sub-folder with the manifests; "" for the top. */
+  readonly folder: string;
+  /** Holds the mirror of a remote repository, in `git/`. */
+  readonly stateDir: string;
+  readonly fetchDeadlineMs: number;
+  /** How often a watched repository is looked at without any event; a remote is fetched then. */
+  readonly pollMs: number;
+  readonly clock: Clock;
+  readonly loader: Loader;
+  /** Default 30 s, for each git process that only reads. */
+  readonly readDeadlineMs?: number;
+  /** Default: this process's. Only an allow-list of it reaches git. */
+  readonly environment?: Environment;
+}
+
+/** Schema-checks files. An unchanged file (same blobId) yields the same objects. */
+export interface Loader {
+  load(files: readonly ManifestFile[], commit: string): Promise<SourceReading>;
+}
+
+/** What a source reads and how that went last; for `status`. */
+export interface SourceDescription {
+  /** Path or URL, without secrets. */
+  readonly repository: string;
+  /** Empty for a plain folder. */
+  readonly branch: string;
+  readonly folder: string;
+  /** Commit of the newest reading; null before the first and while nothing can be read. */
+  readonly head: string | null;
+  /** Wall clock of the newest reading; null before the first. */
+  readonly readAtMs: number | null;
+  readonly reading: SourceReading | null;
+}
+
+/** A Source that can be asked about itself, and woken before its next poll. */
+export interface WatchedSource extends Source {
+  describe(): SourceDescription;
+  /** Something may be new: look now. */
+  nudge(): void;
+}
+
+/** Throws UserError for options that can never work; every trouble met later is a reading. Reads nothing yet. */
+export function createGitSource(options: GitSourceOptions): WatchedSource & Required<Pick<Source, "readCommit">> {
+  const branch = parseBranch(options.branch);
+  const folder = parseFolder(options.folder);
+  const location = parseLocation(options.repository);
+  const { clock, fetchDeadlineMs, readDeadlineMs = 30_000, environment = process.env } = options;
+  const repositoryOptions = { branch, clock, readDeadlineMs, fetchDeadlineMs, inherited: environment };
+  const shown = showLocation(location);
+  const repository =
+    location.kind === "local"
+      ? new LocalRepository(location.path, repositoryOptions)
+      : new RemoteRepository(location.url, shown, options.stateDir, repositoryOptions);
+  return new GitSource(repository, { ...options, branch, folder, readDeadlineMs });
+}
+
+interface Settings extends GitSourceOptions {
+  readonly readDeadlineMs: number;
+}
+
+class GitSource implements WatchedSource {
+  readonly #repository: Repository;
+  readonly #settings: Settings;
+  readonly #lifetime = new AbortController();
+  /** Reads come one after the other: each builds on what the one before left known. */
+  #queue: Promise<unknown> = Promise.resolve();
+  /** The newest commit that was loaded, with its reading. */
+  #loaded: { readonly commit: string; readonly reading: SourceReading } | null = null;
+  #last: { readonly reading: SourceReading; readonly atMs: number } | null = null;
+  /** Object ids of the newest load: the loader has their content. */
+  #known: ReadonlySet<string> = new Set();
+  #watch: HeadWatch | null = null;
+  /** The watch has just fetched what the next read asks for. */
+  #fetched = false;
+
+  constructor(repository: Repository, settings: Settings) {
+    this.#repository = repository;
+    this.#settings = settings;
+  }
+
+  async read(signal: AbortSignal): Promise<SourceReading> {
+    return this.#inTurn(async () => {
+      const reading = await this.#attempt(signal, () => this.#readHead(signal));
+      this.#last = { reading, atMs: this.#settings.clock.now() };
+      return reading;
+    });
+  }
+
+  async readCommit(commit: string, signal: AbortSignal): Promise<SourceReading> {
+    return this.#inTurn(() =>
+      this.#attempt(signal, async () => {
+        await this.#repository.ensure(commit, signal);
+        return this.#load(await this.#repository.context(signal), commit, signal);
+      }),
+    );
+  }
+
+  watch(onChange: () => void): void {
+    const { clock, pollMs } = this.#settings;
+    const changed = (): void => {
+      this.#fetched = true;
+      onChange();
+    };
+    this.#watch ??= new HeadWatch(this.#repository, clock, pollMs, () => readingKey(this.#last?.reading ?? null), changed);
+  }
+
+  nudge(): void {
+    this.#watch?.nudge();
+  }
+
+  describe(): SourceDescription {
+    const { branch, folder } = this.#settings;
+    const reading = this.#last?.reading ?? null;
+    return { repository: this.#repository.shown, branch, folder, head: headOf(reading), readAtMs: this.#last?.atMs ?? null, reading };
+  }
+
+  async close(): Promise<void> {
+    this.#lifetime.abort(new Error("the source was closed"));
+    this.#repository.close();
+    await this.#watch?.close();
+    await this.#queue.catch(() => {});
+  }
+
+  async #inTurn<Result>(work: () => Promise<Result>): Promise<Result> {
+    const turn = this.#queue.then(work, work);
+    this.#queue = turn;
+    return turn;
+  }
+
+  /** A trouble of the repository becomes a reading; a mistake of the program and an abort reject. */
+  async #attempt(signal: AbortSignal, work: () => Promise<SourceReading>): Promise<SourceReading> {
+    try {
+      return await work();
+    } catch (cause) {
+      signal.throwIfAborted();
+      const error = explainFailure(cause, this.#repository.shown, this.#settings.readDeadlineMs);
+      if (!(error instanceof UserError)) throw error;
+      return { kind: "failed", code: error.code, why: error.message, hint: error.hint };
+    }
+  }
+
+  async #readHead(signal: AbortSignal): Promise<SourceReading> {
+    const fetch = !this.#fetched;
+    this.#fetched = false;
+    const commit = await this.#repository.head(fetch, signal);
+    if (this.#loaded?.commit === commit) return this.#loaded.reading;
+    const reading = await this.#loadHealing(commit, signal);
+    this.#loaded = { commit: headOf(reading) ?? commit, reading };
+    return reading;
+  }
+
+  /** Loads; a damaged copy of a remote is thrown away and fetched again, once. */
+  async #loadHealing(commit: string, signal: AbortSignal): Promise<SourceReading> {
+    try {
+      return await this.#loadNext(commit, signal);
+    } catch (cause) {
+      const error = explainFailure(cause, this.#repository.shown, this.#settings.readDeadlineMs);
+      if (!(error instanceof UserError && error.code === "git-corrupt" && (await this.#repository.heal(signal)))) throw error;
+      return this.#loadNext(await this.#repository.head(true, signal), signal);
+    }
+  }
+
+  /** Loads a new head and says whether the branch was rewritten since the one before. */
+  async #loadNext(commit: string, signal: AbortSignal): Promise<SourceReading> {
+    const context = await this.#repository.context(signal);
+    const before = this.#loaded?.commit ?? commit;
+    const [reading, follows] = await Promise.all([
+      this.#load(context, commit, signal),
+      before === commit || isAncestor(context, before, commit, signal),
+    ]);
+    return follows || reading.kind === "failed" ? reading : { ...reading, rewrittenFrom: before };
+  }
+
+  async #load(context: GitContext, commit: string, signal: AbortSignal): Promise<SourceReading> {
+    const { folder, loader } = this.#settings;
+    const { files, problems } = await readCommitFiles(context, commit, folder, this.#known, signal);
+    const reading = withProblems(await loader.load(files, commit), commit, problems);
+    this.#known = new Set(files.map(({ blobId }) => blobId));
+    return reading;
+  }
+}
+
+/** Adds what was found in the tree itself to what the loader found in the files. */
+function withProblems(reading: SourceReading, commit: string, found: readonly ManifestProblem[]): SourceReading {
+  if (found.length === 0 || reading.kind === "failed") return reading;
+  if (reading.kind === "invalid") return { ...reading, problems: [...found, ...reading.problems] };
+  const warnings = [...found, ...(reading.warnings ?? [])];
+  return found.some(({ severity }) => severity === "error") ? { kind: "invalid", commit, problems: warnings } : { ...reading, warnings };
+}
+
+function headOf(reading: SourceReading | null): string | null {
+  if (reading === null || reading.kind === "failed") return null;
+  return reading.kind === "loaded" ? reading.manifests.revision.commit : reading.commit;
+}
+
+/** Equal for readings of the same commit, or of the same trouble. */
+function readingKey(reading: SourceReading | null): string {
+  return reading?.kind === "failed" ? troubleKey(reading.code) : (headOf(reading) ?? "");
+}
