@@ -1,0 +1,120 @@
+import { contentHash } from "../core/hash.ts";
+import type { EventBody } from "../core/events.ts";
+import { compareInstances, compareText } from "../core/order.ts";
+import type { Action, Change, HeldDestroys, Plan, PlanInput, Problem } from "../core/plan.ts";
+import { formatPercent } from "../core/units.ts";
+import type { HostTable } from "./fleet/host-table.ts";
+import { nextReachInMs } from "./fleet/host-status.ts";
+import type { HostIndex } from "./place/host-index.ts";
+import type { StepList } from "./steps/step-list.ts";
+
+/** What a pass made of one Set. */
+export interface SetResult {
+  readonly name: string;
+  readonly changes: readonly Change[];
+  readonly events: readonly EventBody[];
+  readonly problems: readonly Problem[];
+  /** Wall clock; null: nothing to wait for. */
+  readonly wakeAtMs: number | null;
+  /** Slots, where all are kept as they are; 0 otherwise. */
+  readonly unchanged: number;
+}
+
+/** Puts the Plan together from its parts; everything sorted, so equal decisions read equal. */
+export function assemble(parts: {
+  readonly input: PlanInput;
+  readonly hosts: HostTable;
+  readonly index: HostIndex;
+  readonly steps: StepList;
+  readonly held: readonly HeldDestroys[];
+  readonly purgeInMs: number | null;
+  readonly results: { readonly fresh: readonly SetResult[]; readonly settled: readonly SetResult[] };
+}): Plan {
+  const { input, hosts, steps, held } = parts;
+  const results = [...parts.results.fresh, ...parts.results.settled];
+  const changes = parts.results.fresh.flatMap((result) => (result.unchanged > 0 ? [] : result.changes)).sort(compareInstances);
+  const problems = [...fleetProblems(input, hosts, parts.index, held), ...results.flatMap((result) => result.problems)];
+  return {
+    hash: planHash(changes, steps.actions),
+    commit: input.desired.revision.commit,
+    changes,
+    unchanged: results.reduce((sum, result) => sum + result.unchanged, 0),
+    actions: steps.actions,
+    intents: parts.results.fresh.flatMap((result) => result.events),
+    problems: problems.sort((a, b) => compareText(a.subject, b.subject) || compareText(a.code, b.code)),
+    held,
+    wakeAtMs: wakeAt(input, hosts, parts.purgeInMs, results),
+  };
+}
+
+/** Over what will be done where, without reasons, ids of Tasks or times. */
+function planHash(changes: readonly Change[], actions: readonly Action[]): string {
+  const whats = changes
+    .filter((change) => change.kind !== "keep")
+    .map(({ set, index, kind, host, generation, what }) => [set, index, kind, host, generation, what]);
+  const dos = actions.map(({ kind, host, set, index, generation, input }) => [kind, host, set, index, generation, input]);
+  return contentHash([whats, dos]).slice(0, 16);
+}
+
+/** What concerns whole hosts and pools. */
+function fleetProblems(input: PlanInput, hosts: HostTable, index: HostIndex, held: readonly HeldDestroys[]): Problem[] {
+  const problems: Problem[] = [];
+  if (input.destroysFrozen !== null) problems.push({ code: "frozen", severity: "warning", subject: "source", text: input.destroysFrozen });
+  for (const [pool, { silent, hosts: all }] of hosts.braked) {
+    const text = `${silent} of ${all} hosts are silent at once: nothing is moved or removed until they are heard or confirmed dead`;
+    problems.push({ code: "brake", severity: "error", subject: `pool/${pool}`, text });
+  }
+  for (const { pool, zone, destroys, budget, hash } of held) {
+    const text = `${destroys} destroys are over the budget of ${budget}: held until 'setpoint confirm ${hash}'`;
+    problems.push({ code: "over-budget", severity: "error", subject: `zone/${pool}/${zone}`, text });
+  }
+  for (const host of hosts.statuses.values()) {
+    if (host.reach !== "lost" && host.reach !== "suspect") continue;
+    const text = host.reach === "lost" ? "lost: silent for longer than lostAfter" : "suspect: silent for longer than suspectAfter";
+    problems.push({
+      code: `host-${host.reach}`,
+      severity: host.reach === "lost" ? "error" : "warning",
+      subject: `host/${host.name}`,
+      text,
+    });
+  }
+  return [...problems, ...watermarkProblems(input, index)];
+}
+
+/** Pools whose reserved cpu or memory is over the watermark. */
+function watermarkProblems(input: PlanInput, index: HostIndex): Problem[] {
+  const problems: Problem[] = [];
+  for (const [id, name] of index.pools.entries()) {
+    const pool = input.desired.pools.get(name);
+    if (pool === undefined) continue;
+    for (const resource of ["cpuMillis", "memoryBytes"] as const) {
+      let capacity = 0;
+      let free = 0;
+      for (let position = 0; position < index.hosts.length; position++) {
+        if (index.pool[position] !== id) continue;
+        capacity += index.capacity[resource][position]!;
+        free += index.free[resource][position]!;
+      }
+      const used = capacity === 0 ? 0 : (capacity - free) / capacity;
+      if (used <= pool.watermark) continue;
+      const word = resource === "cpuMillis" ? "cpu" : "memory";
+      const text = `${formatPercent(Math.round(used * 100) / 100)} of ${word} is reserved, over the watermark of ${formatPercent(pool.watermark)}`;
+      problems.push({ code: "watermark", severity: "warning", subject: `pool/${name}`, text });
+    }
+  }
+  return problems;
+}
+
+/** The earliest moment at which time alone changes what a pass decides. */
+function wakeAt(input: PlanInput, hosts: HostTable, purgeInMs: number | null, results: readonly SetResult[]): number | null {
+  const moments = results.flatMap((result) => result.wakeAtMs ?? []);
+  if (purgeInMs !== null) moments.push(input.nowMs + purgeInMs);
+  for (const host of hosts.statuses.values()) {
+    const inMs = host.reach === "ok" ? null : nextReachInMs(host);
+    if (inMs !== null) moments.push(input.nowMs + inMs);
+  }
+  for (const hold of input.memory.holds.values()) {
+    if (hold.untilMs !== null && hold.untilMs > input.nowMs) moments.push(hold.untilMs);
+  }
+  return moments.length === 0 ? null : moments.reduce((a, b) => Math.min(a, b));
+}

@@ -1,0 +1,68 @@
+import type { Claim } from "../../core/memory.ts";
+import { slotKey } from "../../core/ids.ts";
+import type { Plan, PlanInput } from "../../core/plan.ts";
+import { addResources, maxResources, NO_RESOURCES, RESOURCE_NAMES, type Resources } from "../../core/resources.ts";
+import type { Violation } from "./check.ts";
+
+/**
+ * DESIGN 5.9: on every host that the plan gives something to, all that is claimed or seen there, plus what the plan adds,
+ * stays within the capacity, even if nothing the plan takes away is gone yet.
+ */
+export function checkCapacity(input: PlanInput, plan: Plan): Violation[] {
+  const added = new Map<string, Claim>();
+  for (const event of plan.intents) {
+    if (event.type === "slot.placed" || event.type === "slot.resized") added.set(slotKey(event.set, event.index), event.claim);
+  }
+  const touched = new Set([...added.values()].map((claim) => claim.host));
+  if (touched.size === 0) return [];
+  const needs = new Map<string, Resources>();
+  function need(host: string, key: string, resources: Resources): void {
+    if (!touched.has(host)) return;
+    const place = `${host} ${key}`;
+    const known = needs.get(place);
+    needs.set(place, known === undefined ? resources : maxResources(known, resources));
+  }
+  for (const [set, memory] of input.memory.sets) {
+    for (const [index, slot] of memory.slots) {
+      if (slot.current !== null) need(slot.current.host, slotKey(set, index), slot.current.resources);
+      for (const former of slot.former) need(former.host, slotKey(set, index), former.resources);
+    }
+  }
+  for (const host of touched) {
+    for (const instance of input.fleet.get(host)?.observation?.instances ?? []) {
+      need(host, slotKey(instance.set, instance.index), instance.resources);
+    }
+  }
+  const before = sumByHost(needs);
+  for (const [key, claim] of added) need(claim.host, key, claim.resources);
+  return overCapacity(input, touched, before, sumByHost(needs));
+}
+
+function sumByHost(needs: ReadonlyMap<string, Resources>): Map<string, Resources> {
+  const sums = new Map<string, Resources>();
+  for (const [place, resources] of needs) {
+    const host = place.slice(0, place.indexOf(" "));
+    sums.set(host, addResources(sums.get(host) ?? NO_RESOURCES, resources));
+  }
+  return sums;
+}
+
+/** A host that was over before (its capacity was lowered) is only wrong where the plan adds to what is over. */
+function overCapacity(
+  input: PlanInput,
+  touched: ReadonlySet<string>,
+  before: ReadonlyMap<string, Resources>,
+  after: ReadonlyMap<string, Resources>,
+): Violation[] {
+  const violations: Violation[] = [];
+  for (const host of input.desired.hosts) {
+    if (!touched.has(host.name)) continue;
+    const sum = after.get(host.name) ?? NO_RESOURCES;
+    const was = before.get(host.name) ?? NO_RESOURCES;
+    for (const name of RESOURCE_NAMES) {
+      if (sum[name] <= host.capacity[name] || sum[name] <= was[name]) continue;
+      violations.push({ code: "capacity", text: `${name} of ${host.name}: ${sum[name]} reserved of ${host.capacity[name]}` });
+    }
+  }
+  return violations;
+}

@@ -1,0 +1,30 @@
+import type { Plan, PlanInput } from "../../core/plan.ts";
+import { checkCapacity } from "./capacity.ts";
+import { checkDestroys } from "./destroys.ts";
+import { readFleet } from "./facts.ts";
+import { checkGraph } from "./graph.ts";
+import { checkOrder } from "./order.ts";
+import { checkStarts } from "./starts.ts";
+
+/** Something a plan must never contain. `code` names the rule. */
+export interface Violation {
+  readonly code: string;
+  readonly text: string;
+}
+
+/**
+ * An independent second opinion: everything DESIGN 5 forbids, looked for in the finished plan. Reads only the
+ * plan and its input; of the planner's code it uses the target count and the hash of confirmed destroys, nothing else. A plan with a violation must not be executed.
+ * Costs what the plan touches; an empty plan costs nothing.
+ */
+export function check(input: PlanInput, plan: Plan): readonly Violation[] {
+  if (plan.actions.length === 0 && plan.intents.length === 0) return [];
+  const facts = readFleet(input, plan);
+  return [
+    ...checkGraph(plan),
+    ...checkStarts(input, plan, facts),
+    ...checkOrder(input, plan),
+    ...checkDestroys(input, plan, facts),
+    ...checkCapacity(input, plan),
+  ];
+}

@@ -1,0 +1,60 @@
+import { slotKey } from "../../core/ids.ts";
+import type { ActionKind, Plan, PlanInput } from "../../core/plan.ts";
+import { destroysHash } from "../budget.ts";
+import type { Violation } from "./check.ts";
+import type { FleetReading } from "./facts.ts";
+
+const DESTROYING: ReadonlySet<ActionKind> = new Set(["stopInstance", "removeInstance", "detachPort", "trashVolume", "purgeVolume"]);
+
+/** DESIGN 5.5 to 5.7 and 5.15: data only to the trash, nothing destroyed when in doubt, never more than the budget. */
+export function checkDestroys(input: PlanInput, plan: Plan, facts: FleetReading): Violation[] {
+  const violations: Violation[] = [];
+  for (const action of plan.actions) {
+    if (!DESTROYING.has(action.kind)) continue;
+    const pool = facts.hosts.get(action.host)?.pool;
+    const text = `${action.kind} of ${slotKey(action.set, action.index)} on ${action.host}`;
+    if (input.destroysFrozen !== null) violations.push({ code: "frozen", text: `${text} although ${input.destroysFrozen}` });
+    if (pool !== undefined && facts.braked.has(pool) && action.kind !== "purgeVolume")
+      violations.push({ code: "brake", text: `${text} while pool ${pool} is braked` });
+    if (action.kind === "purgeVolume") violations.push(...checkPurge(input, plan, facts, action.host, action.trashId));
+  }
+  return [...violations, ...checkBudget(input, plan, facts)];
+}
+
+function checkPurge(input: PlanInput, _plan: Plan, facts: FleetReading, host: string, trashId: string): Violation[] {
+  const entry = input.fleet.get(host)?.observation?.trash.find((candidate) => candidate.id === trashId);
+  const pool = input.desired.pools.get(facts.hosts.get(host)?.pool ?? "");
+  if (entry === undefined || pool === undefined)
+    return [{ code: "purge", text: `purge of ${trashId} on ${host}, which is not in its trash` }];
+  const expired = entry.trashedAtMs + pool.storage.trashKeepForMs <= input.nowMs;
+  return expired ? [] : [{ code: "purge", text: `purge of ${trashId} on ${host} before it expired` }];
+}
+
+/** Counts what the plan gives up, per pool and zone, against the smaller of count and percent. */
+function checkBudget(input: PlanInput, plan: Plan, facts: FleetReading): Violation[] {
+  const lost = plan.intents.flatMap((event) => (event.type === "slot.retired" ? [event] : []));
+  const inPool = new Map<string, { set: string; index: number; generation: number }[]>();
+  const inZone = new Map<string, number>();
+  for (const { set, index, generation } of lost) {
+    const name = hostOf(input, plan, set, index);
+    const host = name === null || (facts.isConfirmedDead(name) && !facts.isFresh(name)) ? undefined : facts.hosts.get(name);
+    if (host === undefined) continue;
+    inPool.set(host.pool, [...(inPool.get(host.pool) ?? []), { set, index, generation }]);
+    const zone = `${host.pool} ${host.zone}`;
+    inZone.set(zone, (inZone.get(zone) ?? 0) + 1);
+  }
+  const violations: Violation[] = [];
+  for (const [zone, count] of inZone) {
+    const pool = input.desired.pools.get(zone.slice(0, zone.indexOf(" ")))!;
+    if (count <= Math.max(1, pool.budget.count)) continue;
+    if (input.memory.confirmed.has(destroysHash(pool.name, inPool.get(pool.name)!))) continue;
+    violations.push({ code: "budget", text: `${count} destroys in pool and zone ${zone}, over the budget of ${pool.budget.count}` });
+  }
+  return violations;
+}
+
+function hostOf(input: PlanInput, plan: Plan, set: string, index: number): string | null {
+  const adopted = plan.intents.find((event) => event.type === "slot.adopted" && event.set === set && event.index === index);
+  const known = input.memory.sets.get(set)?.slots.get(index)?.current?.host;
+  return known ?? (adopted?.type === "slot.adopted" ? adopted.claim.host : null);
+}

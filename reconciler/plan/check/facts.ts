@@ -1,0 +1,82 @@
+import type { DesiredHost, DesiredPool } from "../../core/desired.ts";
+import { slotKey } from "../../core/ids.ts";
+import type { Claim } from "../../core/memory.ts";
+import type { HostObservation } from "../../core/observation.ts";
+import type { Plan, PlanInput } from "../../core/plan.ts";
+
+/** What the checks need of the fleet, worked out in the plainest way. */
+export interface FleetReading {
+  readonly hosts: ReadonlyMap<string, DesiredHost>;
+  /** Hosts whose report is fresh. */
+  isFresh(host: string): boolean;
+  isConfirmedDead(host: string): boolean;
+  /** The lease of its agent is over: nothing exclusive runs there any more. */
+  isFenced(host: string, stopTimeoutMs: number): boolean;
+  /** Pools in which too many hosts are silent at once. */
+  readonly braked: ReadonlySet<string>;
+  /** Every generation of a slot that may be alive somewhere: claimed or seen, before the plan. */
+  aliveOf(set: string, index: number): readonly { readonly host: string; readonly generation: number; readonly exclusive: boolean }[];
+}
+
+/** Reads input once; the parts that cost the fleet's size only when a plan asks for them. */
+export function readFleet(input: PlanInput, plan: Plan): FleetReading {
+  const hosts = new Map(input.desired.hosts.map((host) => [host.name, host]));
+  const seen = seenBySlot(input, new Set(plan.actions.map((action) => slotKey(action.set, action.index))));
+  const isConfirmedDead = (name: string): boolean => input.memory.hosts.get(name)?.confirmedDeadAtMs != null;
+  const isFresh = (name: string): boolean => freshObservation(input, name, poolOf(input, hosts, name)) !== null;
+  return {
+    hosts,
+    isFresh,
+    isConfirmedDead,
+    isFenced: (name, stopTimeoutMs) => isFenced(input, name, poolOf(input, hosts, name), stopTimeoutMs),
+    braked: brakedPools(input, isFresh, isConfirmedDead),
+    aliveOf: (set, index) => {
+      const slot = input.memory.sets.get(set)?.slots.get(index);
+      const claims: Claim[] = slot === undefined ? [] : [...slot.former, ...(slot.current === null ? [] : [slot.current])];
+      return [...claims, ...(seen.get(slotKey(set, index)) ?? [])];
+    },
+  };
+}
+
+function poolOf(input: PlanInput, hosts: ReadonlyMap<string, DesiredHost>, host: string): DesiredPool | null {
+  const name = hosts.get(host)?.pool;
+  return name === undefined ? null : (input.desired.pools.get(name) ?? null);
+}
+
+/** The host's report, if it may be acted on; null otherwise. */
+export function freshObservation(input: PlanInput, host: string, pool: DesiredPool | null): HostObservation | null {
+  const view = input.fleet.get(host);
+  if (view === undefined || view.observation === null || view.heardAtMs === null || view.problem !== "") return null;
+  const silentMs = input.monotonicMs - view.heardAtMs;
+  return silentMs < (pool?.failure.suspectAfterMs ?? 10_000) ? view.observation : null;
+}
+
+function isFenced(input: PlanInput, host: string, pool: DesiredPool | null, stopTimeoutMs: number): boolean {
+  const leaseForMs = pool?.failure.leaseForMs ?? null;
+  const silentMs = input.monotonicMs - (input.fleet.get(host)?.heardAtMs ?? input.startedAtMs);
+  return leaseForMs !== null && silentMs > leaseForMs + stopTimeoutMs;
+}
+
+function brakedPools(input: PlanInput, isFresh: (host: string) => boolean, isDead: (host: string) => boolean): Set<string> {
+  const braked = new Set<string>();
+  for (const pool of input.desired.pools.values()) {
+    const hosts = input.desired.hosts.filter((host) => host.pool === pool.name && (isFresh(host.name) || !isDead(host.name)));
+    const silent = hosts.filter((host) => !isFresh(host.name)).length;
+    if (silent > 1 && silent > pool.failure.brake * hosts.length) braked.add(pool.name);
+  }
+  return braked;
+}
+
+function seenBySlot(input: PlanInput, slots: ReadonlySet<string>): Map<string, { host: string; generation: number; exclusive: boolean }[]> {
+  const seen = new Map<string, { host: string; generation: number; exclusive: boolean }[]>();
+  for (const [host, view] of input.fleet) {
+    for (const { set, index, generation, exclusive } of view.observation?.instances ?? []) {
+      const key = slotKey(set, index);
+      if (!slots.has(key)) continue;
+      const list = seen.get(key);
+      if (list === undefined) seen.set(key, [{ host, generation, exclusive }]);
+      else list.push({ host, generation, exclusive });
+    }
+  }
+  return seen;
+}

@@ -1,0 +1,75 @@
+import { slotKey } from "../../core/ids.ts";
+import type { Action, Plan, PlanInput } from "../../core/plan.ts";
+import { targetCount } from "../desired/count.ts";
+import type { Violation } from "./check.ts";
+import type { FleetReading } from "./facts.ts";
+import { isAfter } from "./graph.ts";
+
+type Start = Extract<Action, { kind: "startInstance" }>;
+
+/** DESIGN 5.1 to 5.4: nothing runs twice that must not, nothing unwanted is started, nothing happens on a host we can't see. */
+export function checkStarts(input: PlanInput, plan: Plan, facts: FleetReading): Violation[] {
+  const violations: Violation[] = [];
+  for (const action of plan.actions) {
+    if (!facts.isFresh(action.host)) {
+      violations.push({ code: "unknown-host", text: `${action.kind} on ${action.host}, whose report is not fresh` });
+    }
+    if (isHeld(input, action, facts))
+      violations.push({ code: "held", text: `${action.kind} for ${action.set} on ${action.host} in spite of a hold` });
+    if (action.kind !== "startInstance") continue;
+    violations.push(...checkWanted(input, action, facts), ...checkAlone(plan, action, facts));
+  }
+  return violations;
+}
+
+function isHeld(input: PlanInput, action: Action, facts: FleetReading): boolean {
+  if (action.kind === "purgeVolume") return false;
+  const pool = facts.hosts.get(action.host)?.pool ?? "";
+  return [`set/${action.set}`, `host/${action.host}`, `pool/${pool}`].some((key) => {
+    const hold = input.memory.holds.get(key);
+    return hold !== undefined && (hold.untilMs === null || hold.untilMs > input.nowMs);
+  });
+}
+
+function checkWanted(input: PlanInput, start: Start, facts: FleetReading): Violation[] {
+  const key = slotKey(start.set, start.index);
+  const set = input.desired.sets.get(start.set);
+  if (set === undefined) return [{ code: "unwanted", text: `${key} is started, its Set is not in the manifests` }];
+  const only = set.placement.zones;
+  const zones = new Set([...facts.hosts.values()].filter((host) => set.pools.includes(host.pool)).map((host) => host.zone));
+  const usable = [...zones].filter((zone) => only.length === 0 || only.includes(zone)).length;
+  const target = targetCount(set, input.memory.sets.get(start.set)?.count ?? null, input.nowMs, usable);
+  const violations: Violation[] = [];
+  if (start.index >= target.count + target.spare)
+    violations.push({ code: "unwanted", text: `${key} is started, the Set wants ${target.count}` });
+  if (start.spec.specHash !== set.specHash)
+    violations.push({ code: "unwanted", text: `${key} is started with another spec than its Set's` });
+  return violations;
+}
+
+/** Every other generation of an exclusive slot is gone for certain before this one starts. */
+function checkAlone(plan: Plan, start: Start, facts: FleetReading): Violation[] {
+  const stopTimeoutMs = Math.max(0, ...start.spec.template.containers.map((container) => container.stopTimeoutMs));
+  const violations: Violation[] = [];
+  for (const other of facts.aliveOf(start.set, start.index)) {
+    const same = other.host === start.host && other.generation === start.generation;
+    if (same || !(start.spec.exclusive || other.exclusive)) continue;
+    if (facts.isConfirmedDead(other.host) && !facts.isFresh(other.host)) continue;
+    if (!facts.isFresh(other.host) && facts.isFenced(other.host, stopTimeoutMs)) continue;
+    const gone = isAfter(
+      plan,
+      start,
+      (before) =>
+        before.kind === "confirmGone" && before.host === other.host && isOf(before, start) && before.generation >= other.generation,
+    );
+    if (!gone) {
+      const text = `${slotKey(start.set, start.index)} generation ${start.generation} starts on ${start.host} while generation ${other.generation} may run on ${other.host}`;
+      violations.push({ code: "two-live", text });
+    }
+  }
+  return violations;
+}
+
+function isOf(action: Action, slot: { readonly set: string; readonly index: number }): boolean {
+  return action.set === slot.set && action.index === slot.index;
+}

@@ -1,0 +1,264 @@
+import type { DesiredSet } from "../../core/desired.ts";
+import { slotKey } from "../../core/ids.ts";
+import type { Claim, Failure, SetMemory } from "../../core/memory.ts";
+import type { ObservedInstance } from "../../core/observation.ts";
+import type { Decision } from "../../core/plan.ts";
+import { fencedInMs, nextReachInMs, type HostStatus } from "../fleet/host-status.ts";
+import { backoffInMs, isStalled, STABLE_AFTER_MS } from "./backoff.ts";
+import { describeDifference, differenceOf, type Difference } from "./differences.ts";
+import type { SlotFacts } from "./slot-facts.ts";
+
+/** What one slot wants, before it is known whether the fleet has room and the rollout its turn. */
+export type Assessment =
+  | { readonly kind: "keep"; readonly settles: boolean; readonly wakeInMs: number | null; readonly decision: Decision }
+  /** A step is under way; the next pass sees its effect. */
+  | { readonly kind: "busy"; readonly decision: Decision }
+  /** Wants a change and can't have it now. */
+  | { readonly kind: "wait"; readonly wakeInMs: number | null; readonly decision: Decision }
+  /** Needs a host; `pinned`: only this one will do. */
+  | {
+      readonly kind: "place";
+      readonly cause: "create" | "move";
+      readonly pinned: string | null;
+      readonly avoid: readonly string[];
+      readonly disruptive: boolean;
+      readonly decision: Decision;
+    }
+  /** Same host, same generation: start it, wait for its health, or recreate its app containers. */
+  | { readonly kind: "restart"; readonly how: "start" | "await" | "recreate"; readonly crash: string | null; readonly decision: Decision }
+  | {
+      readonly kind: "replace";
+      readonly difference: Difference;
+      readonly disruptive: boolean;
+      readonly what: string;
+      readonly decision: Decision;
+    }
+  | { readonly kind: "update"; readonly what: string; readonly decision: Decision }
+  | { readonly kind: "retire"; readonly decision: Decision };
+
+/** What an assessment looks at besides the slot itself. */
+export interface AssessContext {
+  readonly nowMs: number;
+  readonly name: string;
+  readonly set: DesiredSet | null;
+  readonly memory: SetMemory | null;
+  /** Why the whole Set stands still; null when it doesn't. */
+  readonly held: string | null;
+  /** Why nothing may be destroyed in this pass; null when it may. */
+  readonly frozen: string | null;
+  readonly busy: ReadonlySet<string>;
+  /** Why a slot nobody knows of may yet be running somewhere; null when every host was seen. */
+  readonly uninventoried: string | null;
+  hostOf(name: string): HostStatus;
+  floorOf(host: string, index: number): number;
+}
+
+/** What the slot wants: `wanted` when the Set's count includes it. */
+export function assess(context: AssessContext, slot: SlotFacts, wanted: boolean): Assessment {
+  if (context.busy.has(slotKey(context.name, slot.index))) return { kind: "busy", decision: { code: "busy", text: "a step is under way" } };
+  const raw = wanted && context.set !== null ? assessWanted(context, context.set, slot) : assessUnwanted(context, slot);
+  return gated(context, slot, raw);
+}
+
+/** Applies what stops any step: holds, a frozen pass, backoff and Stalled. */
+function gated(context: AssessContext, slot: SlotFacts, raw: Assessment): Assessment {
+  if (raw.kind === "keep" || raw.kind === "wait" || raw.kind === "busy") return raw;
+  if (context.held !== null) return wait("hold", `${context.held}; would ${describe(raw)}`);
+  const host = slot.current === null ? null : context.hostOf(slot.current.host);
+  if (host?.held != null) return wait("hold", `${host.held}; would ${describe(raw)}`);
+  if (context.frozen !== null && destroys(raw)) return wait("frozen", `${context.frozen}; would ${describe(raw)}`);
+  const failure = failureOf(context, slot);
+  if (failure === null || (raw.kind === "place" && raw.cause === "move")) return raw;
+  if (isStalled(failure)) {
+    return wait(
+      "stalled",
+      `Stalled after ${failure.count} failures (${failure.code}: ${failure.message}); change the manifest to try again`,
+    );
+  }
+  const delayMs = backoffInMs(slotKey(context.name, slot.index), failure, context.nowMs);
+  if (delayMs <= 0) return raw;
+  return {
+    kind: "wait",
+    wakeInMs: delayMs,
+    decision: { code: "wait.backoff", text: `try ${failure.tries} failed (${failure.code}: ${failure.message}), waiting before the next` },
+  };
+}
+
+function destroys(raw: Assessment): boolean {
+  return (
+    raw.kind === "retire" || (raw.kind === "place" && raw.cause === "move") || (raw.kind === "replace" && raw.difference.reach === "infra")
+  );
+}
+
+function describe(raw: Assessment): string {
+  if (raw.kind === "replace" || raw.kind === "update") return `${raw.kind}: ${raw.what}`;
+  if (raw.kind === "place") return raw.cause;
+  return raw.kind === "retire" ? "remove" : raw.kind;
+}
+
+/** The slot's failures, if they belong to what is wanted now. */
+export function failureOf(context: AssessContext, slot: SlotFacts): Failure | null {
+  const failure = context.memory?.failures.get(slot.index);
+  return failure !== undefined && failure.input === inputOf(context.set) ? failure : null;
+}
+
+/** What failures are counted against: another spec starts the count anew. */
+export function inputOf(set: DesiredSet | null): string {
+  return set === null ? "remove" : set.specHash;
+}
+
+function wait(code: string, text: string, wakeInMs: number | null = null): Assessment {
+  return { kind: "wait", wakeInMs, decision: { code: `wait.${code}`, text } };
+}
+
+function assessUnwanted(context: AssessContext, slot: SlotFacts): Assessment {
+  if (slot.current === null)
+    return { kind: "keep", settles: false, wakeInMs: null, decision: { code: "removing", text: "no longer wanted" } };
+  const host = context.hostOf(slot.current.host);
+  const why = context.set === null ? "the Set is not in the manifests" : `the Set wants fewer`;
+  if (host.reach === "dead") return { kind: "retire", decision: { code: "remove", text: `${why}; host ${host.name} was confirmed dead` } };
+  if (host.reach !== "ok") return waitForHost(host, "remove");
+  if (host.braked) return waitForBrake(host, "remove");
+  return { kind: "retire", decision: { code: "remove", text: why } };
+}
+
+function waitForHost(host: HostStatus, would: string): Assessment {
+  const silent = host.observation === null ? "was not heard yet" : `is silent`;
+  return wait("host-unknown", `host ${host.name} ${silent}; would ${would} once it is heard`, nextReachInMs(host));
+}
+
+function waitForBrake(host: HostStatus, would: string): Assessment {
+  return wait(
+    "brake",
+    `too many hosts of pool ${host.pool?.name ?? "?"} are silent at once: this looks like our own network; would ${would}`,
+  );
+}
+
+function assessWanted(context: AssessContext, set: DesiredSet, slot: SlotFacts): Assessment {
+  if (slot.current === null) return assessUnplaced(context, set, slot);
+  const host = context.hostOf(slot.current.host);
+  if (host.reach !== "ok") return assessSilent(set, slot.current, host);
+  const unfit = unfitReason(set, host);
+  if (unfit !== null) {
+    if (host.braked) return waitForBrake(host, "move");
+    const data = set.needs.includes("lvm") ? "; its volume's data goes to the trash of the old host" : "";
+    return place("move", { code: "move", text: `${unfit}${data}` }, { disruptive: true });
+  }
+  const instance = instanceOf(slot, slot.current);
+  return instance === null ? assessMissing(context, slot, slot.current) : assessInstance(context, set, slot, instance);
+}
+
+function place(
+  cause: "create" | "move",
+  decision: Decision,
+  options: { readonly pinned?: string | null; readonly avoid?: readonly string[]; readonly disruptive?: boolean } = {},
+): Assessment {
+  return {
+    kind: "place",
+    cause,
+    pinned: options.pinned ?? null,
+    avoid: options.avoid ?? [],
+    disruptive: options.disruptive ?? false,
+    decision,
+  };
+}
+
+function assessUnplaced(context: AssessContext, set: DesiredSet, slot: SlotFacts): Assessment {
+  const blocking = slot.former.find((claim) => set.exclusive || claim.exclusive);
+  if (blocking !== undefined) return wait("former", `generation ${blocking.generation} on ${blocking.host} must be gone first`);
+  if (context.uninventoried !== null) return wait("inventory", context.uninventoried);
+  const data = slot.seen.find((on) => on.volumes.length > 0 && set.needs.includes("lvm"));
+  if (data !== undefined) return place("create", { code: "create", text: `its volume is on ${data.host}` }, { pinned: data.host });
+  return place("create", { code: "create", text: "" }, { avoid: failureOf(context, slot)?.hosts ?? [] });
+}
+
+/** The slot's host does not answer: by the Set's failover and the host's fence, wait or place it anew. */
+function assessSilent(set: DesiredSet, claim: Claim, host: HostStatus): Assessment {
+  if (host.reach === "unknown" || host.reach === "suspect") return waitForHost(host, "check it");
+  if (set.failover === "never") return wait("failover", `host ${host.name} is ${host.reach} and failover is never`);
+  if (host.braked) return waitForBrake(host, "move");
+  const gone =
+    host.desired === null && host.reach === "lost" ? `host ${host.name} is in no pool and silent` : `host ${host.name} is ${host.reach}`;
+  if (!set.exclusive && !claim.exclusive) return place("move", { code: "heal", text: gone });
+  const stopTimeoutMs = Math.max(0, ...set.template.containers.map((container) => container.stopTimeoutMs));
+  const fencedMs = fencedInMs(host, stopTimeoutMs);
+  if (fencedMs === 0) return place("move", { code: "heal", text: `${gone} and fenced` });
+  if (fencedMs === null) {
+    return wait(
+      "fence",
+      `${gone}; its Instance may still run and must not run twice: switch the machine off, then 'setpoint host confirm-dead ${host.name}'`,
+    );
+  }
+  return wait("fence", `${gone}; its lease has to run out first, or 'setpoint host confirm-dead ${host.name}'`, fencedMs);
+}
+
+/** Why a placed slot may not stay where it is; null when it may. Only rules that a commit or an operator can change. */
+export function unfitReason(set: DesiredSet, host: HostStatus): string | null {
+  if (host.desired === null) return `host ${host.name} is no longer in any pool`;
+  if (host.state === "draining") return `host ${host.name} is draining`;
+  if (!set.pools.includes(host.desired.pool)) return `pool ${host.desired.pool} is no longer the Set's`;
+  const zones = set.placement.zones;
+  if (zones.length > 0 && !zones.includes(host.desired.zone)) return `zone ${host.desired.zone} is no longer allowed`;
+  for (const [key, value] of Object.entries(set.placement.hostLabels)) {
+    if (host.desired.labels[key] !== value) return `host ${host.name} lacks label ${key}=${value}`;
+  }
+  return null;
+}
+
+/** The Instance a claim stands for, as seen on its host. */
+export function instanceOf(slot: SlotFacts, claim: Claim): ObservedInstance | null {
+  const here = slot.seen.find((on) => on.host === claim.host);
+  return here?.instances.find((instance) => instance.generation === claim.generation) ?? null;
+}
+
+function assessMissing(context: AssessContext, slot: SlotFacts, claim: Claim): Assessment {
+  if (context.floorOf(claim.host, slot.index) > claim.generation) {
+    return place("create", { code: "create", text: `its host refuses generation ${claim.generation}` }, { pinned: claim.host });
+  }
+  const failure = failureOf(context, slot);
+  const hasData = slot.seen.some((on) => on.host === claim.host && on.volumes.length > 0);
+  if (failure !== null && failure.tries >= 2 && !isStalled(failure) && !hasData && failure.hosts.includes(claim.host)) {
+    return place("create", { code: "create", text: `failed on ${failure.hosts.join(", ")}` }, { avoid: failure.hosts });
+  }
+  return { kind: "restart", how: "start", crash: null, decision: { code: "create", text: claim.why } };
+}
+
+function assessInstance(context: AssessContext, set: DesiredSet, slot: SlotFacts, instance: ObservedInstance): Assessment {
+  const difference = differenceOf(set, instance);
+  const what = describeDifference(set, instance, difference);
+  const serving = instance.phase === "running" && instance.healthy;
+  if (difference.reach === "infra" || difference.reach === "containers") {
+    return { kind: "replace", difference, disruptive: serving, what, decision: { code: "rollout", text: "" } };
+  }
+  if (instance.phase !== "running") return restartDead(instance);
+  if (!instance.healthy) return restartSick(failureOf(context, slot), instance);
+  if (difference.reach === "live") return { kind: "update", what, decision: { code: "update", text: "in place" } };
+  return assessHealthy(context, slot);
+}
+
+/** A container that died by itself counts as a crash; one that its host stopped (reboot, lost lease) does not. */
+function restartDead(instance: ObservedInstance): Assessment {
+  const crashed = instance.phase === "failed";
+  const text = instance.message === "" ? `it is ${instance.phase}` : `it is ${instance.phase}: ${instance.message}`;
+  return {
+    kind: "restart",
+    how: "start",
+    crash: crashed ? instance.message || "it stopped by itself" : null,
+    decision: { code: "heal", text },
+  };
+}
+
+/** First wait for health (it may just be starting); after a failed wait recreate the app containers. */
+function restartSick(failure: Failure | null, instance: ObservedInstance): Assessment {
+  const text = instance.message === "" ? "not healthy" : `not healthy: ${instance.message}`;
+  return { kind: "restart", how: failure === null ? "await" : "recreate", crash: null, decision: { code: "heal", text } };
+}
+
+function assessHealthy(context: AssessContext, slot: SlotFacts): Assessment {
+  const decision = { code: "keep", text: "" };
+  const failure = context.memory?.failures.get(slot.index);
+  if (failure === undefined) return { kind: "keep", settles: false, wakeInMs: null, decision };
+  const sinceMs = context.nowMs - failure.lastAtMs;
+  const settles = sinceMs >= STABLE_AFTER_MS || sinceMs < 0 || failure.input !== inputOf(context.set);
+  return { kind: "keep", settles, wakeInMs: settles ? null : STABLE_AFTER_MS - sinceMs, decision };
+}

@@ -1,0 +1,81 @@
+import type { DesiredSet, LiveSettings } from "../../core/desired.ts";
+import type { ObservedInstance } from "../../core/observation.ts";
+import { formatBytes, formatCpu, formatRate } from "../../core/units.ts";
+
+/** What an Instance needs to become what its Set asks for. */
+export interface Difference {
+  /** `none` < `live` (in place) < `containers` (some recreated) < `infra` (whole Instance replaced). */
+  readonly reach: "none" | "live" | "containers" | "infra";
+  /** Names of the app containers to recreate; empty unless reach is `containers`. In launch order. */
+  readonly containers: readonly string[];
+}
+
+const NO_DIFFERENCE: Difference = { reach: "none", containers: [] };
+
+/** Compares by hash first: a converged Instance costs two string comparisons. */
+export function differenceOf(set: DesiredSet, instance: ObservedInstance): Difference {
+  if (instance.specHash === set.specHash) {
+    return instance.liveHash === set.liveHash ? NO_DIFFERENCE : { reach: "live", containers: [] };
+  }
+  const sameContainers = Object.keys(instance.containerHashes).length === set.template.containers.length;
+  if (instance.infraHash !== set.infraHash || !sameContainers) return { reach: "infra", containers: [] };
+  const changed = set.template.containers.filter(
+    (container) => instance.containerHashes[container.name] !== set.containerHashes[container.name],
+  );
+  return { reach: "containers", containers: changed.map((container) => container.name) };
+}
+
+/** What differs, as a person says it: `image web 1.4 -> 1.5`, `memory limit web 512Mi -> 1Gi`. */
+export function describeDifference(set: DesiredSet, instance: ObservedInstance, difference: Difference): string {
+  if (difference.reach === "none") return "";
+  const parts: string[] = [];
+  if (difference.reach === "infra") parts.push("network, volumes or containers");
+  for (const container of set.template.containers) {
+    const before = instance.images[container.name];
+    if (before !== undefined && before !== container.image) parts.push(imageChange(container.name, before, container.image));
+    else if (difference.containers.includes(container.name)) parts.push(`container ${container.name}`);
+  }
+  parts.push(...liveChanges(instance.live, set.live));
+  return parts.join(", ");
+}
+
+/** `image web 1.4 -> 1.5` where only the tag differs, else both whole references. */
+function imageChange(container: string, before: string, after: string): string {
+  const [beforeName, beforeTag] = splitTag(before);
+  const [afterName, afterTag] = splitTag(after);
+  if (beforeName === afterName) return `image ${container} ${beforeTag} -> ${afterTag}`;
+  return `image ${container} ${before} -> ${after}`;
+}
+
+function splitTag(image: string): [string, string] {
+  const separator = image.includes("@") ? image.indexOf("@") : image.lastIndexOf(":");
+  return separator <= image.lastIndexOf("/") ? [image, "latest"] : [image.slice(0, separator), image.slice(separator + 1)];
+}
+
+/** Each in-place field that differs, in the order of the fields. */
+function liveChanges(before: LiveSettings, after: LiveSettings): string[] {
+  const changes: string[] = [];
+  for (const [name, limits] of Object.entries(after.containers)) {
+    const old = before.containers[name];
+    if (old === undefined) continue;
+    for (const field of Object.keys(limits) as (keyof typeof limits)[]) {
+      if (old[field] !== limits[field]) changes.push(`${field} ${name} ${show(field, old[field])} -> ${show(field, limits[field])}`);
+    }
+  }
+  for (const [name, size] of Object.entries(after.volumes)) {
+    const old = before.volumes[name];
+    if (old !== undefined && old !== size) changes.push(`volume ${name} ${show("sizeBytes", old)} -> ${show("sizeBytes", size)}`);
+  }
+  for (const field of ["ingressBps", "egressBps"] as const) {
+    if (before[field] !== after[field]) changes.push(`${field} ${show(field, before[field])} -> ${show(field, after[field])}`);
+  }
+  return changes;
+}
+
+/** A value with its unit, told by the field's name (units stand last in every name). */
+function show(field: string, value: number | null): string {
+  if (value === null) return "none";
+  if (field.endsWith("Millis")) return formatCpu(value);
+  if (field.endsWith("Bytes")) return formatBytes(value);
+  return field === "ingressBps" || field === "egressBps" ? formatRate(value) : String(value);
+}

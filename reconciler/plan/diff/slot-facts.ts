@@ -1,0 +1,114 @@
+import type { EventBody } from "../../core/events.ts";
+import type { Claim, SetMemory } from "../../core/memory.ts";
+import type { ObservedInstance } from "../../core/observation.ts";
+import { compareText } from "../../core/order.ts";
+import type { SetOnHost, SetSightings } from "../fleet/sightings.ts";
+
+/** Everything known of one slot: what the journal claims and what hosts show, adoptions included. */
+export interface SlotFacts {
+  readonly index: number;
+  readonly current: Claim | null;
+  readonly former: readonly Claim[];
+  /** Hosts that show an Instance, a port or a volume of the slot. */
+  readonly seen: readonly SlotOnHost[];
+  /** Highest generation used or seen. */
+  readonly highest: number;
+}
+
+export interface SlotOnHost {
+  readonly host: string;
+  readonly instances: readonly ObservedInstance[];
+  readonly port: { readonly generation: number; readonly ip: string } | null;
+  /** Volumes by name, with their sizes. */
+  readonly volumes: readonly { readonly name: string; readonly sizeBytes: number }[];
+}
+
+/**
+ * Joins journal and sightings, slot by slot, ascending. What runs but is not claimed (the journal was lost) is adopted:
+ * the highest generation becomes current, any other former; the events for that are appended to `adoptions`.
+ */
+export function slotFacts(set: string, memory: SetMemory | null, seen: SetSightings, adoptions: EventBody[]): Map<number, SlotFacts> {
+  const bySlot = groupBySlot(seen);
+  const indices = new Set([...(memory?.slots.keys() ?? []), ...bySlot.keys()]);
+  const facts = new Map<number, SlotFacts>();
+  for (const index of [...indices].sort((a, b) => a - b)) {
+    const slot = memory?.slots.get(index);
+    const here = bySlot.get(index) ?? [];
+    const used = memory?.generations.get(index) ?? 0;
+    const claims = adoptUnclaimed(set, index, slot ?? { current: null, former: [] }, used, here, adoptions);
+    const highest = Math.max(used, claims.highest);
+    facts.set(index, { index, current: claims.current, former: claims.former, seen: here, highest });
+  }
+  return facts;
+}
+
+function groupBySlot(seen: SetSightings): Map<number, SlotOnHost[]> {
+  const slots = new Map<number, SlotOnHost[]>();
+  for (const [host, onHost] of [...seen].sort(([a], [b]) => compareText(a, b))) {
+    for (const index of indicesOn(onHost)) {
+      const entry: SlotOnHost = {
+        host,
+        instances: onHost.instances.filter((instance) => instance.index === index),
+        port: onHost.ports.find((port) => port.index === index) ?? null,
+        volumes: onHost.volumes.filter((volume) => volume.index === index),
+      };
+      const list = slots.get(index);
+      if (list === undefined) slots.set(index, [entry]);
+      else list.push(entry);
+    }
+  }
+  return slots;
+}
+
+function indicesOn(onHost: SetOnHost): Set<number> {
+  const indices = new Set<number>();
+  for (const instance of onHost.instances) indices.add(instance.index);
+  for (const port of onHost.ports) indices.add(port.index);
+  for (const volume of onHost.volumes) indices.add(volume.index);
+  return indices;
+}
+
+function adoptUnclaimed(
+  set: string,
+  index: number,
+  slot: { readonly current: Claim | null; readonly former: readonly Claim[] },
+  used: number,
+  seen: readonly SlotOnHost[],
+  adoptions: EventBody[],
+): { current: Claim | null; former: readonly Claim[]; highest: number } {
+  let { current, former } = slot;
+  const unclaimed = seen
+    .flatMap((on) => on.instances.map((instance) => claimOf(on.host, instance)))
+    .filter((claim) => !isClaimed(claim, slot.current, slot.former))
+    .sort((a, b) => a.generation - b.generation || compareText(a.host, b.host));
+  for (const claim of unclaimed) {
+    adoptions.push({ type: "slot.adopted", set, index, claim });
+    const known = current === null ? former : [...former, current];
+    if (claim.generation >= used && known.every((other) => other.generation < claim.generation)) {
+      former = known;
+      current = claim;
+    } else {
+      former = [...former, claim].sort((a, b) => a.generation - b.generation);
+    }
+  }
+  const highest = Math.max(current?.generation ?? 0, ...former.map((claim) => claim.generation));
+  return { current, former, highest };
+}
+
+function isClaimed(claim: Claim, current: Claim | null, former: readonly Claim[]): boolean {
+  return [current, ...former].some((known) => known !== null && known.host === claim.host && known.generation === claim.generation);
+}
+
+function claimOf(host: string, instance: ObservedInstance): Claim {
+  return {
+    generation: instance.generation,
+    host,
+    ip: instance.ip,
+    resources: instance.resources,
+    hostPorts: instance.hostPorts,
+    exclusive: instance.exclusive,
+    core: instance.priority === "core",
+    taskId: instance.taskId,
+    why: "adopted: it runs here and the journal did not know it",
+  };
+}

@@ -1,0 +1,103 @@
+import type { DesiredHost, DesiredPool } from "../../core/desired.ts";
+import type { HostMemory } from "../../core/memory.ts";
+import type { HostObservation, HostView } from "../../core/observation.ts";
+import type { PlanInput } from "../../core/plan.ts";
+
+/**
+ * How much we know of a host now. `ok`: its observation is fresh. `unknown`: silent for a moment. `suspect`: silent for
+ * longer than the pool's suspectAfter. `lost`: longer than lostAfter. `dead`: an operator confirmed it.
+ */
+export type Reach = "ok" | "unknown" | "suspect" | "lost" | "dead";
+
+/** One host as this pass sees it. */
+export interface HostStatus {
+  readonly name: string;
+  /** null: no longer in the manifests; treated as draining. */
+  readonly desired: DesiredHost | null;
+  readonly pool: DesiredPool | null;
+  readonly reach: Reach;
+  readonly state: "active" | "cordoned" | "draining";
+  /** Why an operator stopped it; null when there is no hold on the host or its pool. */
+  readonly held: string | null;
+  /** The newest report, however old; null if none came since this process started. */
+  readonly observation: HostObservation | null;
+  /** Milliseconds since it was last heard. */
+  readonly silentMs: number;
+  /** More of its pool's hosts are silent than the brake allows: nothing may move or be removed. */
+  readonly braked: boolean;
+}
+
+/** For hosts that left the manifests, whose pool and so whose limits are not known any more. */
+const DEFAULT_FAILURE = { suspectAfterMs: 10_000, lostAfterMs: 60_000 };
+
+/** Extra time after a lease for the agent to stop what it must; on top of each Set's own stop timeouts. */
+const FENCE_MARGIN_MS = 5_000;
+
+/** The status of one host; `braked` is filled in once the whole pool is known. */
+export function hostStatus(input: PlanInput, name: string, desired: DesiredHost | null): HostStatus {
+  const view = input.fleet.get(name);
+  const memory = input.memory.hosts.get(name);
+  const pool = desired === null ? null : (input.desired.pools.get(desired.pool) ?? null);
+  const heardAtMs = view?.heardAtMs ?? input.startedAtMs;
+  const silentMs = Math.max(0, input.monotonicMs - heardAtMs);
+  return {
+    name,
+    desired,
+    pool,
+    reach: reachOf(view, memory, silentMs, pool),
+    state: memory?.state ?? desired?.state ?? "draining",
+    held: holdOf(input, "host", name) ?? (desired === null ? null : holdOf(input, "pool", desired.pool)),
+    observation: view?.observation ?? null,
+    silentMs,
+    braked: false,
+  };
+}
+
+function reachOf(view: HostView | undefined, memory: HostMemory | undefined, silentMs: number, pool: DesiredPool | null): Reach {
+  const failure = pool?.failure ?? DEFAULT_FAILURE;
+  const speaks = view !== undefined && view.observation !== null && view.problem === "" && silentMs < failure.suspectAfterMs;
+  if (speaks) return "ok";
+  if (memory?.confirmedDeadAtMs != null) return "dead";
+  if (silentMs >= failure.lostAfterMs) return "lost";
+  return silentMs >= failure.suspectAfterMs ? "suspect" : "unknown";
+}
+
+/** Who holds it and why, as a sentence; null when there is no hold in force. */
+export function holdOf(input: PlanInput, scope: "set" | "host" | "pool", name: string): string | null {
+  const hold = input.memory.holds.get(`${scope}/${name}`);
+  if (hold === undefined || (hold.untilMs !== null && hold.untilMs <= input.nowMs)) return null;
+  return `${scope} ${name} is held by ${hold.who}: ${hold.why}`;
+}
+
+/**
+ * Milliseconds until no Instance of an exclusive slot can run on the silent host any more: its lease is over and its
+ * agent had time to stop containers. 0: now. null: only an operator can tell (`host confirm-dead`).
+ */
+export function fencedInMs(host: HostStatus, stopTimeoutMs: number): number | null {
+  if (host.reach === "dead") return 0;
+  const leaseForMs = host.pool?.failure.leaseForMs ?? null;
+  if (leaseForMs === null) return null;
+  // 5 % for clocks that tick at different speeds.
+  return Math.max(0, leaseForMs * 1.05 + stopTimeoutMs + FENCE_MARGIN_MS - host.silentMs);
+}
+
+/** Milliseconds until silence alone changes the host's reach; null when it can't. */
+export function nextReachInMs(host: HostStatus): number | null {
+  const failure = host.pool?.failure ?? DEFAULT_FAILURE;
+  if (host.reach === "dead" || host.reach === "lost") return null;
+  const limits = [failure.suspectAfterMs, failure.lostAfterMs].filter((limit) => limit > host.silentMs);
+  return limits.length === 0 ? null : Math.min(...limits) - host.silentMs;
+}
+
+/** Names of the pools in which more than the brake's share of hosts is silent, operators' dead ones not counted. */
+export function brakedPools(hosts: Iterable<HostStatus>): ReadonlyMap<string, { readonly silent: number; readonly hosts: number }> {
+  const counts = new Map<string, { silent: number; hosts: number; brake: number }>();
+  for (const host of hosts) {
+    if (host.pool === null || host.reach === "dead") continue;
+    const count = counts.get(host.pool.name) ?? { silent: 0, hosts: 0, brake: host.pool.failure.brake };
+    count.hosts++;
+    if (host.reach !== "ok") count.silent++;
+    counts.set(host.pool.name, count);
+  }
+  return new Map([...counts].filter(([, count]) => count.silent > 1 && count.silent > count.brake * count.hosts));
+}

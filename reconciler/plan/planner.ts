@@ -1,0 +1,295 @@
+import type { Desired, DesiredSet } from "../core/desired.ts";
+import type { EventBody } from "../core/events.ts";
+import { parseSlotKey } from "../core/ids.ts";
+import type { SetMemory } from "../core/memory.ts";
+import type { HostObservation } from "../core/observation.ts";
+import { compareText } from "../core/order.ts";
+import type { Plan, PlanInput } from "../core/plan.ts";
+import { assemble, type SetResult } from "./assemble.ts";
+import { heldDestroys, type Destroy } from "./budget.ts";
+import { slotFacts, type SlotFacts } from "./diff/slot-facts.ts";
+import { holdingsOf, type Holdings } from "./fleet/holdings.ts";
+import { floorOn, hostLookup, indexHost, refreshHosts, uninventoriedReason, zonesByPool, type HostTable } from "./fleet/host-table.ts";
+import { createSightings, type Sightings } from "./fleet/sightings.ts";
+import { liveSlots } from "./fleet/slot-counts.ts";
+import { createAddressPool, freeAddress, freeAddressCount, holdAddress, type AddressPool } from "./place/addresses.ts";
+import { createHostIndex, type HostIndex } from "./place/host-index.ts";
+import { mark, release, reserve, rollback } from "./place/reservations.ts";
+import { losesData, realiseSet } from "./realise/realise-set.ts";
+import type { PassContext, SetWork } from "./realise/set-work.ts";
+import { draftSet, factsOf, type FleetFacts, type SetDraft } from "./set-draft.ts";
+import { purgeTrash } from "./steps/purge.ts";
+import { createStepList } from "./steps/step-list.ts";
+
+/**
+ * Plans passes one after another and remembers, by object identity, what it looked at: a Set whose manifest, memory and
+ * sightings are the same objects as last time, and that was settled then, costs nothing. For any input the Plan is
+ * the one a fresh planner makes (test/plan/incremental.test.ts).
+ */
+export interface Planner {
+  plan(input: PlanInput): Plan;
+}
+
+/** What is remembered of a Set between passes. */
+interface SetState {
+  desired: DesiredSet | null;
+  memory: SetMemory | null;
+  facts: ReadonlyMap<number, SlotFacts>;
+  adoptions: readonly EventBody[];
+  holdings: Holdings;
+  /** What the last pass made of it; null while it was not planned yet. */
+  result: SetResult | null;
+}
+
+interface PlannerState {
+  desired: Desired | null;
+  index: HostIndex;
+  addresses: ReadonlyMap<string, AddressPool>;
+  zones: ReadonlyMap<string, ReadonlySet<string>>;
+  hosts: HostTable;
+  readonly observations: Map<string, HostObservation>;
+  readonly sightings: Sightings;
+  readonly sets: Map<string, SetState>;
+  /** Sets with room on a host. */
+  readonly setsOn: Map<string, Set<string>>;
+  /** Sets that have to be looked at whatever changed: not settled last time, or with busy slots. */
+  readonly open: Set<string>;
+  /** Settled Sets for which time alone changes something, with when (wall clock). */
+  readonly sleeping: Map<string, number>;
+}
+
+const NOTHING_HELD: Holdings = { rooms: [], leases: [] };
+
+/** A planner that has seen nothing yet. */
+export function createPlanner(): Planner {
+  const state: PlannerState = {
+    desired: null,
+    index: createHostIndex([], new Map()),
+    addresses: new Map(),
+    zones: new Map(),
+    hosts: { statuses: new Map(), braked: new Map() },
+    observations: new Map(),
+    sightings: createSightings(),
+    sets: new Map(),
+    setsOn: new Map(),
+    open: new Set(),
+    sleeping: new Map(),
+  };
+  return { plan: (input) => planPass(state, input) };
+}
+
+/** One pass from scratch. */
+export function plan(input: PlanInput): Plan {
+  return createPlanner().plan(input);
+}
+
+function planPass(state: PlannerState, input: PlanInput): Plan {
+  const dirty = new Set<string>();
+  const rebuilt = takeDesired(state, input.desired);
+  takeHosts(state, input, dirty, rebuilt);
+  takeSets(state, input, dirty);
+  for (const key of input.busy) {
+    const slot = parseSlotKey(key);
+    if (slot !== null) state.open.add(slot.set);
+  }
+  for (const [name, wakeAtMs] of state.sleeping) if (wakeAtMs <= input.nowMs) state.open.add(name);
+  for (const name of dirty) refreshSet(state, input, name);
+  return decide(state, input, [...new Set([...dirty, ...state.open])]);
+}
+
+/** Takes over new hosts and pools; the index and leases are built anew only when those changed. */
+function takeDesired(state: PlannerState, desired: Desired): boolean {
+  const before = state.desired;
+  state.desired = desired;
+  if (before !== null && before.hosts === desired.hosts && before.pools === desired.pools) return false;
+  state.addresses = new Map([...desired.pools.values()].map((pool) => [pool.name, createAddressPool(pool.network)]));
+  const { addresses } = state;
+  state.index = createHostIndex(desired.hosts, desired.pools, (pool) => freeAddressCount(addresses.get(pool)!));
+  state.zones = zonesByPool(desired.hosts);
+  for (const [name, set] of state.sets) {
+    takeHoldings(state, name, set.holdings);
+    state.open.add(name);
+  }
+  return true;
+}
+
+/** Takes over what hosts report, and marks every Set for which that may matter. */
+function takeHosts(state: PlannerState, input: PlanInput, dirty: Set<string>, rebuilt: boolean): void {
+  const { table, changed } = refreshHosts(input, state.hosts);
+  state.hosts = table;
+  const moved = new Set(changed);
+  for (const name of rebuilt ? table.statuses.keys() : changed) {
+    const status = table.statuses.get(name);
+    const observationChanged = rebuilt || state.observations.get(name) !== status?.observation;
+    if (status !== undefined) indexHost(state.index, status, observationChanged);
+  }
+  for (const [name, view] of input.fleet) {
+    if (view.observation === null || state.observations.get(name) === view.observation) continue;
+    const before = state.observations.get(name);
+    for (const set of state.sightings.update(name, view.observation)) dirty.add(set);
+    for (const set of floorChanges(before, view.observation)) state.open.add(set);
+    state.observations.set(name, view.observation);
+    if (!table.statuses.has(name)) moved.add(name);
+  }
+  // A host that changed in reach or state matters to every Set that holds room there.
+  for (const name of moved) for (const set of state.setsOn.get(name) ?? []) state.open.add(set);
+}
+
+/** Sets of which a host refuses other generations than before. */
+function floorChanges(before: HostObservation | undefined, after: HostObservation): Set<string> {
+  const sets = new Set<string>();
+  if (before?.floors === after.floors) return sets;
+  for (const [key, floor] of Object.entries(after.floors)) {
+    if (before?.floors[key] === floor) continue;
+    const slot = parseSlotKey(key);
+    if (slot !== null) sets.add(slot.set);
+  }
+  return sets;
+}
+
+/** Marks Sets whose manifest or memory is another object than last time. */
+function takeSets(state: PlannerState, input: PlanInput, dirty: Set<string>): void {
+  const { sets } = input.desired;
+  for (const [name, desired] of sets) {
+    const known = state.sets.get(name);
+    if (known?.desired !== desired || known.memory !== (input.memory.sets.get(name) ?? null)) dirty.add(name);
+  }
+  for (const [name, memory] of input.memory.sets) {
+    if (sets.has(name)) continue;
+    const known = state.sets.get(name);
+    if (known === undefined || known.desired !== null || known.memory !== memory) dirty.add(name);
+  }
+  for (const [name, known] of state.sets) {
+    if (!sets.has(name) && known.desired !== null) dirty.add(name);
+    if (known.memory !== null && !input.memory.sets.has(name)) dirty.add(name);
+  }
+}
+
+/** Works out anew what a Set is known to be and holds. */
+function refreshSet(state: PlannerState, input: PlanInput, name: string): void {
+  const desired = input.desired.sets.get(name) ?? null;
+  const memory = input.memory.sets.get(name) ?? null;
+  const adoptions: EventBody[] = [];
+  const facts = slotFacts(name, memory, state.sightings.of(name), adoptions);
+  const before = state.sets.get(name)?.holdings ?? NOTHING_HELD;
+  const holdings = holdingsOf(name, facts.values());
+  dropHoldings(state, name, before);
+  takeHoldings(state, name, holdings);
+  if (desired === null && memory === null && facts.size === 0) {
+    state.sets.delete(name);
+    state.sleeping.delete(name);
+  } else state.sets.set(name, { desired, memory, facts, adoptions, holdings, result: null });
+  state.open.add(name);
+}
+
+function takeHoldings(state: PlannerState, name: string, holdings: Holdings): void {
+  for (const { host, claim } of holdings.rooms) {
+    reserve(state.index, host, name, claim);
+    const sets = state.setsOn.get(host);
+    if (sets === undefined) state.setsOn.set(host, new Set([name]));
+    else sets.add(name);
+  }
+  for (const { ip, slot } of holdings.leases) for (const pool of state.addresses.values()) holdAddress(pool, ip, slot);
+}
+
+function dropHoldings(state: PlannerState, name: string, holdings: Holdings): void {
+  for (const { host, claim } of holdings.rooms) {
+    release(state.index, host, name, claim);
+    state.setsOn.get(host)?.delete(name);
+  }
+  for (const { ip, slot } of holdings.leases) for (const pool of state.addresses.values()) freeAddress(pool, ip, slot);
+}
+
+/** Drafts, budget, then steps: for the Sets that have to be looked at, core ones first. */
+function decide(state: PlannerState, input: PlanInput, names: readonly string[]): Plan {
+  const fleet = fleetFacts(state, input);
+  const drafts = names
+    .filter((name) => state.sets.has(name))
+    .map((name) => draftOf(state, fleet, name))
+    .sort((a, b) => priorityOf(a) - priorityOf(b) || compareText(a.name, b.name));
+  const held = heldDestroys(destroysOf(drafts), (pool, zone) => liveSlots(state.index, pool, zone), input.memory.confirmed);
+  const steps = createStepList();
+  const heldPools = new Set(held.map((entry) => entry.pool));
+  const pass: PassContext = { fleet, index: state.index, addresses: state.addresses, steps, heldPools, tentative: [] };
+  const before = mark(state.index);
+  const worked = drafts.map((draft) => realiseSet(pass, draft));
+  rollback(state.index, before);
+  for (const { pool, ip, slot } of pass.tentative) freeAddress(state.addresses.get(pool)!, ip, slot);
+  const purge = purgeTrash(steps, input, state.hosts);
+  for (const work of worked) settle(state, input, work);
+  return assemble({ input, hosts: state.hosts, index: state.index, steps, held, purgeInMs: purge, results: resultsOf(state, worked) });
+}
+
+function fleetFacts(state: PlannerState, input: PlanInput): FleetFacts {
+  const hostOf = hostLookup(input, state.hosts);
+  return {
+    input,
+    hostOf,
+    floorOf: (host, set, index) => floorOn(hostOf(host).observation, set, index),
+    zonesOf: (set) => zonesOf(state.zones, set),
+    uninventoried: (pools, exclusive) => uninventoriedReason(input, state.hosts, pools, exclusive),
+  };
+}
+
+function zonesOf(zones: ReadonlyMap<string, ReadonlySet<string>>, set: DesiredSet): number {
+  const all = new Set(set.pools.flatMap((pool) => [...(zones.get(pool) ?? [])]));
+  const only = set.placement.zones;
+  return only.length === 0 ? all.size : only.filter((zone) => all.has(zone)).length;
+}
+
+function draftOf(state: PlannerState, fleet: FleetFacts, name: string): SetDraft {
+  const { desired, memory, facts, adoptions } = state.sets.get(name)!;
+  return draftSet(fleet, name, desired, memory, { facts, adoptions });
+}
+
+function priorityOf(draft: SetDraft): number {
+  return ["core", "normal", "batch"].indexOf(draft.set?.priority ?? "core");
+}
+
+/** Instances that would go for good, and moves that leave data behind. */
+function destroysOf(drafts: readonly SetDraft[]): Destroy[] {
+  const destroys: Destroy[] = [];
+  for (const draft of drafts) {
+    for (const [index, assessment] of draft.assessments) {
+      const slot = factsOf(draft, index);
+      const leaves = assessment.kind === "retire" || (assessment.kind === "place" && assessment.cause === "move" && losesData(slot));
+      if (!leaves || slot.current === null) continue;
+      const host = draft.context.hostOf(slot.current.host);
+      if (host.reach !== "dead") destroys.push({ set: draft.name, index, generation: slot.current.generation, host });
+    }
+  }
+  return destroys;
+}
+
+/** Remembers what came of a Set, and whether it must be looked at again though nothing changes. */
+function settle(state: PlannerState, input: PlanInput, work: SetWork): void {
+  const { name } = work.draft;
+  const known = state.sets.get(name)!;
+  const quiet = !work.unsettled && work.events.length === 0;
+  const slots = work.changes.length;
+  known.result = {
+    name,
+    changes: work.changes,
+    events: work.events,
+    problems: work.problems,
+    wakeAtMs: work.wakeInMs === null ? null : input.nowMs + work.wakeInMs,
+    unchanged: work.changes.every((change) => change.kind === "keep") && !work.hopeful ? slots : 0,
+  };
+  if (quiet) state.open.delete(name);
+  else state.open.add(name);
+  if (quiet && known.result.wakeAtMs !== null) state.sleeping.set(name, known.result.wakeAtMs);
+  else state.sleeping.delete(name);
+}
+
+/** Results of this pass's Sets, and what still stands of the others. */
+function resultsOf(
+  state: PlannerState,
+  worked: readonly SetWork[],
+): { readonly fresh: readonly SetResult[]; readonly settled: readonly SetResult[] } {
+  const names = new Set(worked.map((work) => work.draft.name));
+  const settled: SetResult[] = [];
+  for (const [name, { result }] of state.sets) {
+    if (result !== null && !names.has(name)) settled.push(result);
+  }
+  return { fresh: worked.map((work) => state.sets.get(work.draft.name)!.result!), settled };
+}

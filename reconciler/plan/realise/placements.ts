@@ -1,0 +1,143 @@
+import type { Claim } from "../../core/memory.ts";
+import { containsAddress, parseAddress, parseCidr } from "../../core/addresses.ts";
+import { slotKey } from "../../core/ids.ts";
+import type { DesiredSet } from "../../core/desired.ts";
+import type { Assessment } from "../diff/assess.ts";
+import { explainPlacement } from "../place/explain.ts";
+import { takeAddress } from "../place/addresses.ts";
+import { placeSlots } from "../place/place-slots.ts";
+import { factsOf } from "../set-draft.ts";
+import { claimFits, growInPlace, reservationOf } from "./room.ts";
+import type { SetWork } from "./set-work.ts";
+import { reserve } from "../place/reservations.ts";
+
+/** Where each slot that needs a host goes, or why nowhere. */
+export type Placements = ReadonlyMap<number, Placed>;
+
+export type Placed = { readonly host: string; readonly text: string } | { readonly host: null; readonly text: string };
+
+/**
+ * Finds hosts for all slots of the Set that need one, in one call, after those that stay on their host and grow there.
+ * Slots that can't grow where they are, and hold no data there, come back as moves in `converted`.
+ */
+export function findPlaces(
+  work: SetWork,
+  set: DesiredSet,
+): { readonly placements: Placements; readonly converted: ReadonlyMap<number, Assessment> } {
+  const converted = growAll(work, set);
+  const placements = new Map<number, Placed>();
+  const open: { index: number; avoid: readonly string[] }[] = [];
+  for (const [index, original] of work.draft.assessments) {
+    const assessment = converted.get(index) ?? original;
+    if (assessment.kind !== "place") continue;
+    if (assessment.pinned !== null) placements.set(index, placePinned(work, set, index, assessment.pinned));
+    else open.push({ index, avoid: avoidOf(work, index, assessment) });
+  }
+  placeOpen(work, set, open, placements);
+  return { placements, converted };
+}
+
+/** A move leaves its present host for good. */
+function avoidOf(work: SetWork, index: number, assessment: Extract<Assessment, { kind: "place" }>): readonly string[] {
+  const current = factsOf(work.draft, index).current;
+  return assessment.cause === "move" && current !== null ? [...assessment.avoid, current.host] : assessment.avoid;
+}
+
+function growAll(work: SetWork, set: DesiredSet): Map<number, Assessment> {
+  const converted = new Map<number, Assessment>();
+  for (const [index, assessment] of work.draft.assessments) {
+    if (assessment.kind !== "update" && assessment.kind !== "replace" && assessment.kind !== "restart") continue;
+    const slot = factsOf(work.draft, index);
+    if (slot.current === null || claimFits(slot.current, set)) continue;
+    const lack = growInPlace(work.pass, set, slot, slot.current);
+    if (lack === null) continue;
+    const movable = !set.needs.includes("lvm") && work.draft.context.frozen === null;
+    const decision = movable ? { code: "move", text: lack } : { code: "blocked.capacity", text: lack };
+    const disruptive = assessment.kind === "update" || (assessment.kind === "replace" && assessment.disruptive);
+    const move: Assessment = { kind: "place", cause: "move", pinned: null, avoid: [], disruptive, decision };
+    converted.set(index, movable ? move : { kind: "wait", wakeInMs: null, decision });
+  }
+  return converted;
+}
+
+function placePinned(work: SetWork, set: DesiredSet, index: number, host: string): Placed {
+  const slot = factsOf(work.draft, index);
+  const status = work.pass.fleet.hostOf(host);
+  if (status.reach !== "ok") return { host: null, text: `host ${host}, which has its volume, is silent` };
+  const claim = slot.current?.host === host ? slot.current : slot.former.find((former) => former.host === host);
+  const nothing: Claim = {
+    generation: 0,
+    host,
+    ip: null,
+    resources: NO_ROOM,
+    hostPorts: [],
+    exclusive: false,
+    core: false,
+    taskId: "",
+    why: "",
+  };
+  const lack = growInPlace(work.pass, set, slot, claim ?? nothing);
+  if (lack !== null) return { host: null, text: lack };
+  if (claim === undefined) reserve(work.pass.index, host, set.name, { ...reservationOf(set), resources: NO_ROOM, hostPorts: [] });
+  return { host, text: "" };
+}
+
+const NO_ROOM = { cpuMillis: 0, memoryBytes: 0, diskBytes: 0, ingressBps: 0, egressBps: 0 };
+
+/** First without the hosts to avoid; where that leaves nothing, with them: a host that failed may do better next time. */
+function placeOpen(
+  work: SetWork,
+  set: DesiredSet,
+  open: readonly { index: number; avoid: readonly string[] }[],
+  placements: Map<number, Placed>,
+): void {
+  if (open.length === 0) return;
+  const { index } = work.pass;
+  const first = placeSlots(index, set, { slots: open });
+  const again = first
+    .filter((result) => result.host === null && mayReturn(work, result.index))
+    .map((result) => ({ index: result.index, avoid: [] }));
+  const results =
+    again.length === 0 ? first : [...first.filter((result) => result.host !== null), ...placeSlots(index, set, { slots: again })];
+  let explained: string | null = null;
+  for (const result of results) {
+    if (result.host !== null) placements.set(result.index, { host: result.host, text: result.text });
+    else if (result.rejected.fit === 0) placements.set(result.index, { host: null, text: result.rejected.text });
+    else placements.set(result.index, { host: null, text: (explained ??= explainPlacement(index, set, [])) });
+  }
+  for (const { index: slot } of open) {
+    if (!placements.has(slot)) placements.set(slot, { host: null, text: (explained ??= explainPlacement(index, set, [])) });
+  }
+}
+
+function mayReturn(work: SetWork, index: number): boolean {
+  const assessment = work.draft.assessments.get(index);
+  return assessment?.kind === "place" && assessment.cause === "create" && assessment.avoid.length > 0;
+}
+
+/** The claim of a new generation on a host, with an address: the slot's own where it may keep it, else a free one; null when the pool has none left. */
+export function newClaim(work: SetWork, set: DesiredSet, index: number, host: string, why: string): Claim | null {
+  const { pass, draft } = work;
+  const slot = factsOf(draft, index);
+  const pool = pass.fleet.hostOf(host).pool;
+  if (pool === null) return null;
+  const key = slotKey(draft.name, index);
+  const leases = pass.addresses.get(pool.name);
+  const kept = addressToKeep(set, slot.current ?? slot.former.at(-1) ?? null, host, pool.network.cidr);
+  const ip = kept ?? (leases === undefined ? null : takeAddress(leases, key, null));
+  if (ip === null) return null;
+  if (kept === null) pass.tentative.push({ pool: pool.name, ip, slot: key });
+  const hosts = [host, ...slot.seen.map((on) => on.host)];
+  const floors = hosts.map((name) => pass.fleet.floorOf(name, draft.name, index) - 1);
+  const generation = Math.max(slot.highest, draft.memory?.generations.get(index) ?? 0, ...floors) + 1;
+  return { generation, host, ip, ...reservationOf(set), exclusive: set.exclusive, taskId: work.taskId, why };
+}
+
+/** The slot's address stays with it where it is reused, or where it stays on its host; only within the pool's range. */
+function addressToKeep(set: DesiredSet, before: Claim | null, host: string, cidr: string): string | null {
+  if (before === null || before.ip === null) return null;
+  const stays = set.template.network.ip === "reuse" || before.host === host;
+  const range = parseCidr(cidr);
+  const address = parseAddress(before.ip);
+  return stays && range !== null && address !== null && containsAddress(range, address) ? before.ip : null;
+}

@@ -1,0 +1,325 @@
+import type { DesiredSet } from "../../core/desired.ts";
+import type { Claim } from "../../core/memory.ts";
+import type { Decision } from "../../core/plan.ts";
+import { instanceOf, type Assessment } from "../diff/assess.ts";
+import type { SlotFacts } from "../diff/slot-facts.ts";
+import { zoneShortfall } from "../place/zones.ts";
+import { factsOf, type SetDraft } from "../set-draft.ts";
+import { awaitHealthy, bringUp, pullSteps, recreate, updateInPlace } from "../steps/instance-steps.ts";
+import { goalOf, taskEvents, taskIdFor } from "../task.ts";
+import { clearFormers } from "./formers.ts";
+import { createLanes, type Lanes } from "./lanes.ts";
+import { findPlaces, newClaim, type Placements } from "./placements.ts";
+import { claimFits, reservationOf } from "./room.ts";
+import { addBlocked, addChange, createSetWork, ownerOf, wakeIn, works, type PassContext, type SetWork } from "./set-work.ts";
+
+/** Turns a draft into changes, steps and journal events. */
+export function realiseSet(pass: PassContext, draft: SetDraft): SetWork {
+  const { commit } = pass.fleet.input.desired.revision;
+  const goal = goalOf(draft.set, draft.total);
+  const work = createSetWork(pass, draft, taskIdFor(draft.name, draft.memory, goal, commit));
+  const found = draft.set === null ? null : findPlaces(work, draft.set);
+  const lanes = createLanes(draft.set, draft.total, unavailableSlots(draft));
+  for (const [index, original] of draft.assessments) {
+    const assessment = found?.converted.get(index) ?? original;
+    realiseSlot({ work, slot: factsOf(draft, index), lanes, placements: found?.placements ?? new Map() }, assessment);
+  }
+  noteShortfall(work);
+  countElastic(work);
+  finishTask(work, goal, commit);
+  return work;
+}
+
+interface SlotJob {
+  readonly work: SetWork;
+  readonly slot: SlotFacts;
+  readonly lanes: Lanes;
+  readonly placements: Placements;
+}
+
+/** Wanted slots whose Instance does not serve now, those with a step under way among them. */
+function unavailableSlots(draft: SetDraft): number {
+  let count = 0;
+  for (const [index, assessment] of draft.assessments) {
+    if (index >= draft.total) continue;
+    const slot = factsOf(draft, index);
+    const instance = slot.current === null ? null : instanceOf(slot, slot.current);
+    const reachable = slot.current !== null && draft.context.hostOf(slot.current.host).reach === "ok";
+    const serves = assessment.kind !== "busy" && reachable && instance?.phase === "running" && instance.healthy;
+    if (!serves) count++;
+  }
+  return count;
+}
+
+function realiseSlot(job: SlotJob, assessment: Assessment): void {
+  const { work, slot } = job;
+  switch (assessment.kind) {
+    case "keep":
+      return keepSlot(job, assessment);
+    case "busy":
+      addChange(work, "keep", slot.index, slot.current ?? slot.former.at(-1) ?? null, assessment.decision);
+      work.unsettled = true;
+      work.hopeful = true;
+      return;
+    case "wait":
+      addBlocked(work, slot.index, slot.current, assessment.decision, assessment.wakeInMs);
+      if (assessment.decision.code === "wait.former") clearFormers(work, slot, slot.former, null, []);
+      return;
+    case "place":
+      return placeSlot(job, assessment);
+    case "restart":
+      return restartSlot(job, assessment);
+    case "replace":
+      return assessment.difference.reach === "infra" ? replaceInstance(job, assessment) : replaceContainers(job, assessment);
+    case "update":
+      return updateSlot(job, assessment);
+    case "retire":
+      return retireSlot(job, assessment.decision);
+    default:
+      return assessment satisfies never;
+  }
+}
+
+function keepSlot(job: SlotJob, assessment: Extract<Assessment, { kind: "keep" }>): void {
+  const { work, slot } = job;
+  if (slot.current !== null) addChange(work, "keep", slot.index, slot.current, assessment.decision);
+  if (assessment.settles) work.events.push({ type: "slot.settled", set: work.draft.name, index: slot.index });
+  wakeIn(work, assessment.wakeInMs);
+  clearFormers(work, slot, slot.former, slot.current, []);
+}
+
+/** A new host for the slot: its first, or another one. */
+function placeSlot(job: SlotJob, assessment: Extract<Assessment, { kind: "place" }>): void {
+  const { work, slot, lanes } = job;
+  const set = work.draft.set!;
+  const place = job.placements.get(slot.index);
+  if (place === undefined || place.host === null) {
+    return addBlocked(work, slot.index, slot.current, { code: "blocked.capacity", text: place?.text ?? "no host" }, null);
+  }
+  if (assessment.cause === "move" && isHeldBack(job)) return;
+  const turn = assessment.disruptive && isServing(slot) ? lanes.next() : [];
+  if (turn === null) return waitForTurn(job, "move");
+  const why = [assessment.decision.text, place.text].filter((text) => text !== "").join("; ");
+  const claim = newClaim(work, set, slot.index, place.host, why);
+  if (claim === null)
+    return addBlocked(
+      work,
+      slot.index,
+      slot.current,
+      { code: "blocked.addresses", text: `pool of ${place.host} has no free address` },
+      null,
+    );
+  work.events.push({ type: "slot.placed", set: work.draft.name, index: slot.index, claim });
+  works(work, assessment.cause === "create" ? "create" : assessment.decision.code === "heal" ? "heal" : "move");
+  const moves = slot.current !== null && slot.current.host !== claim.host;
+  addChange(
+    work,
+    moves ? "move" : "create",
+    slot.index,
+    claim,
+    { code: assessment.decision.code, text: why },
+    { from: moves ? slot.current!.host : null },
+  );
+  const last = startOn(job, set, claim, formersOf(slot), turn);
+  if (last !== null && assessment.disruptive && isServing(slot)) lanes.took(last);
+}
+
+/** A slot whose data would go to the trash needs the pool's budget; true when that holds it back. */
+function isHeldBack(job: SlotJob): boolean {
+  const { work, slot } = job;
+  const pool = slot.current === null ? null : work.pass.fleet.hostOf(slot.current.host).pool;
+  if (pool === null || !work.pass.heldPools.has(pool.name) || !losesData(slot)) return false;
+  addBlocked(
+    work,
+    slot.index,
+    slot.current,
+    { code: "wait.budget", text: "its volume would go to the trash: over the pool's budget, waits for confirmation" },
+    null,
+  );
+  return true;
+}
+
+/** True when taking the slot from its host sends a volume to the trash. */
+export function losesData(slot: SlotFacts): boolean {
+  return slot.seen.some((on) => on.host === slot.current?.host && on.volumes.length > 0);
+}
+
+function isServing(slot: SlotFacts): boolean {
+  const instance = slot.current === null ? null : instanceOf(slot, slot.current);
+  return instance?.phase === "running" && instance.healthy;
+}
+
+function waitForTurn(job: SlotJob, would: string): void {
+  const { work, slot, lanes } = job;
+  const text = lanes.width === 0 ? `waits for other slots to be ready, then ${would}` : `waits for its turn to ${would}`;
+  addBlocked(work, slot.index, slot.current, { code: "wait.rollout", text }, null);
+}
+
+/** All claims but the one the slot will live on. */
+function formersOf(slot: SlotFacts): readonly Claim[] {
+  return slot.current === null ? slot.former : [...slot.former, slot.current];
+}
+
+/**
+ * Brings the slot up on its claim. Generations that must not run beside it go first; others stay until it is healthy.
+ * Returns the last step; null when an earlier generation may yet run and the slot has to wait.
+ */
+function startOn(job: SlotJob, set: DesiredSet, claim: Claim, formers: readonly Claim[], needs: readonly number[]): number | null {
+  const { work, slot } = job;
+  const { pass } = work;
+  const { observation } = pass.fleet.hostOf(claim.host);
+  const first = formers.filter((former) => set.exclusive || former.exclusive || former.host === claim.host);
+  const later = formers.filter((former) => !first.includes(former));
+  const owner = ownerOf(work, slot.index);
+  const pulled = first.length === 0 ? [] : pullSteps(pass.steps, owner, claim, set, observation);
+  const cleared = clearFormers(work, slot, first, claim, [...needs, ...pulled]);
+  if (cleared.blocker !== null) {
+    addBlocked(work, slot.index, claim, { code: "wait.former", text: cleared.blocker }, null);
+    return null;
+  }
+  const seen = slot.seen.find((on) => on.host === claim.host) ?? null;
+  const last = bringUp(pass.steps, owner, claim, set, { observation, seen }, [...needs, ...cleared.gone]);
+  clearFormers(work, slot, later, claim, [last]);
+  return last;
+}
+
+function restartSlot(job: SlotJob, assessment: Extract<Assessment, { kind: "restart" }>): void {
+  const { work, slot } = job;
+  const set = work.draft.set!;
+  const claim = resized(job, set, slot.current!);
+  const owner = ownerOf(work, slot.index);
+  const { steps } = work.pass;
+  if (assessment.crash !== null) {
+    const { name } = work.draft;
+    work.events.push({
+      type: "slot.crashed",
+      set: name,
+      index: slot.index,
+      host: claim.host,
+      code: "crashed",
+      message: assessment.crash,
+      input: owner.input,
+    });
+  }
+  works(work, assessment.decision.code === "heal" ? "heal" : "create");
+  if (assessment.how === "start") {
+    const kind = assessment.decision.code === "heal" ? "replace" : "create";
+    addChange(work, kind, slot.index, claim, assessment.decision);
+    startOn(job, set, claim, slot.former, []);
+    return;
+  }
+  addChange(work, assessment.how === "await" ? "keep" : "replace", slot.index, claim, assessment.decision);
+  if (assessment.how === "await") awaitHealthy(steps, owner, claim, set, []);
+  else
+    recreate(
+      steps,
+      owner,
+      claim,
+      set,
+      set.template.containers.map((container) => container.name),
+      work.pass.fleet.hostOf(claim.host).observation,
+      [],
+    );
+}
+
+/** The current claim with the Set's present needs; journalled if they differ. */
+function resized(job: SlotJob, set: DesiredSet, current: Claim): Claim {
+  if (claimFits(current, set)) return current;
+  const claim = { ...current, ...reservationOf(set), exclusive: set.exclusive };
+  job.work.events.push({ type: "slot.resized", set: set.name, index: job.slot.index, claim });
+  return claim;
+}
+
+/** A new generation on the same host: infra container, network or volumes differ. */
+function replaceInstance(job: SlotJob, assessment: Extract<Assessment, { kind: "replace" }>): void {
+  const { work, slot, lanes } = job;
+  const set = work.draft.set!;
+  const turn = assessment.disruptive ? lanes.next() : [];
+  if (turn === null) return waitForTurn(job, `replace: ${assessment.what}`);
+  const claim = newClaim(work, set, slot.index, slot.current!.host, slot.current!.why);
+  if (claim === null)
+    return addBlocked(work, slot.index, slot.current, { code: "blocked.addresses", text: "its pool has no free address" }, null);
+  work.events.push({ type: "slot.placed", set: work.draft.name, index: slot.index, claim });
+  works(work, "rollout");
+  addChange(work, "replace", slot.index, claim, rolloutDecision(job, "new infra container"), { what: assessment.what });
+  const last = startOn(job, set, claim, formersOf(slot), turn);
+  if (last !== null && assessment.disruptive) lanes.took(last);
+}
+
+/** Recreates the app containers that differ; infra, address, port and volumes stay. */
+function replaceContainers(job: SlotJob, assessment: Extract<Assessment, { kind: "replace" }>): void {
+  const { work, slot, lanes } = job;
+  const set = work.draft.set!;
+  const turn = assessment.disruptive ? lanes.next() : [];
+  if (turn === null) return waitForTurn(job, `replace: ${assessment.what}`);
+  const claim = resized(job, set, slot.current!);
+  works(work, "rollout");
+  addChange(work, "replace", slot.index, claim, rolloutDecision(job, "in place"), { what: assessment.what });
+  const { observation } = work.pass.fleet.hostOf(claim.host);
+  const last = recreate(work.pass.steps, ownerOf(work, slot.index), claim, set, assessment.difference.containers, observation, turn);
+  if (assessment.disruptive) lanes.took(last);
+  clearFormers(work, slot, slot.former, claim, [last]);
+}
+
+function rolloutDecision(job: SlotJob, how: string): Decision {
+  const { width } = job.lanes;
+  return { code: "rollout", text: width === 0 ? how : `${how}, ${width} at a time` };
+}
+
+function updateSlot(job: SlotJob, assessment: Extract<Assessment, { kind: "update" }>): void {
+  const { work, slot } = job;
+  const set = work.draft.set!;
+  const claim = resized(job, set, slot.current!);
+  works(work, "update");
+  addChange(work, "update", slot.index, claim, assessment.decision, { what: assessment.what });
+  const seen = slot.seen.find((on) => on.host === claim.host) ?? null;
+  updateInPlace(work.pass.steps, ownerOf(work, slot.index), claim, set, seen);
+  clearFormers(work, slot, slot.former, claim, []);
+}
+
+function retireSlot(job: SlotJob, decision: Decision): void {
+  const { work, slot } = job;
+  const current = slot.current!;
+  const host = work.pass.fleet.hostOf(current.host);
+  if (host.pool !== null && work.pass.heldPools.has(host.pool.name) && host.reach !== "dead") {
+    return addBlocked(
+      work,
+      slot.index,
+      current,
+      { code: "wait.budget", text: `${decision.text}: over the pool's budget, waits for confirmation` },
+      null,
+    );
+  }
+  work.events.push({ type: "slot.retired", set: work.draft.name, index: slot.index, generation: current.generation });
+  works(work, work.draft.set === null ? "remove" : "scale");
+  clearFormers(work, slot, formersOf(slot), null, []);
+}
+
+/** Says where the Set's promise about zones is not kept, now that it is placed. */
+function noteShortfall(work: SetWork): void {
+  const { set, target, name } = work.draft;
+  if (set === null || target === null) return;
+  const text = target.shortfall ?? zoneShortfall(work.pass.index, set, target.count);
+  if (text !== null) work.problems.push({ code: "zone-shortfall", severity: "warning", subject: `set/${name}`, text });
+}
+
+/** Journals the count of an elastic Set when it changes, so that it stays when its rules go. */
+function countElastic(work: SetWork): void {
+  const { draft } = work;
+  if (draft.set?.count.kind !== "elastic" || draft.target === null || draft.context.held !== null) return;
+  wakeIn(work, draft.target.nextChangeMs === null ? null : Math.max(0, draft.target.nextChangeMs - draft.context.nowMs));
+  if (draft.memory?.count === draft.target.count) return;
+  work.events.push({ type: "set.counted", set: draft.name, count: draft.target.count, why: draft.target.why });
+}
+
+function finishTask(work: SetWork, goal: string, commit: string): void {
+  const { draft } = work;
+  const facts = {
+    works: work.trigger !== null,
+    settled: !work.unsettled,
+    stalled: work.unsettled && !work.hopeful,
+    held: draft.context.held !== null,
+    trigger: work.trigger ?? "create",
+  };
+  work.events.unshift(...taskEvents(draft.name, draft.memory, goal, commit, facts));
+}

@@ -1,0 +1,60 @@
+import type { DesiredSet } from "../../core/desired.ts";
+import type { Claim } from "../../core/memory.ts";
+import { RESOURCE_NAMES, type Resources } from "../../core/resources.ts";
+import type { SlotFacts } from "../diff/slot-facts.ts";
+import { larger } from "../fleet/holdings.ts";
+import type { Reservation } from "../place/host-index.ts";
+import { portKey, reserve } from "../place/reservations.ts";
+import type { PassContext } from "./set-work.ts";
+
+/** Under this name growth in place is reserved, so that it does not count as one more Instance of the Set. */
+const GROWTH = "";
+
+/** What a Set's Instance reserves now. */
+export function reservationOf(set: DesiredSet): Reservation {
+  return { resources: set.resources, hostPorts: set.hostPorts, core: set.priority === "core" };
+}
+
+/** True when the claim already says what the Set reserves. */
+export function claimFits(claim: Claim, set: DesiredSet): boolean {
+  const same = RESOURCE_NAMES.every((name) => claim.resources[name] === set.resources[name]);
+  return (
+    same && claim.exclusive === set.exclusive && claim.core === (set.priority === "core") && claim.hostPorts.join() === set.hostPorts.join()
+  );
+}
+
+/**
+ * Makes room for the Set's present needs on the host a slot is on already, beside what it holds there. Returns what is
+ * lacking, `null` when the room is there (and now reserved until the end of the plan).
+ */
+export function growInPlace(pass: PassContext, set: DesiredSet, slot: SlotFacts, claim: Claim): string | null {
+  const position = pass.index.positions.get(claim.host);
+  if (position === undefined) return `host ${claim.host} is in no pool`;
+  let held: Reservation = claim;
+  for (const on of slot.seen) {
+    if (on.host !== claim.host) continue;
+    for (const instance of on.instances) held = larger(held, { ...instance, core: instance.priority === "core" });
+  }
+  const extra = lackOf(held.resources, set.resources);
+  const newPorts = set.hostPorts.filter((port) => !held.hostPorts.includes(port));
+  for (const name of RESOURCE_NAMES) {
+    if (extra[name] > 0 && pass.index.free[name][position]! < extra[name])
+      return `host ${claim.host} lacks ${name.replace(/[A-Z].*/, "")} to grow in place`;
+  }
+  const taken = newPorts.find((port) => (pass.index.hostPorts.get(portKey(position, port)) ?? 0) > 0);
+  if (taken !== undefined) return `port ${taken} of host ${claim.host} is taken`;
+  if (newPorts.length > 0 || RESOURCE_NAMES.some((name) => extra[name] > 0)) {
+    reserve(pass.index, claim.host, GROWTH, { resources: extra, hostPorts: newPorts, core: false });
+  }
+  return null;
+}
+
+function lackOf(held: Resources, wanted: Resources): Resources {
+  return {
+    cpuMillis: Math.max(0, wanted.cpuMillis - held.cpuMillis),
+    memoryBytes: Math.max(0, wanted.memoryBytes - held.memoryBytes),
+    diskBytes: Math.max(0, wanted.diskBytes - held.diskBytes),
+    ingressBps: Math.max(0, wanted.ingressBps - held.ingressBps),
+    egressBps: Math.max(0, wanted.egressBps - held.egressBps),
+  };
+}

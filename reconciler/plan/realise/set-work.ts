@@ -1,0 +1,97 @@
+import type { EventBody } from "../../core/events.ts";
+import { slotKey } from "../../core/ids.ts";
+import type { Claim, TaskTrigger } from "../../core/memory.ts";
+import type { Change, ChangeKind, Decision, Problem } from "../../core/plan.ts";
+import { inputOf } from "../diff/assess.ts";
+import type { AddressPool } from "../place/addresses.ts";
+import type { HostIndex } from "../place/host-index.ts";
+import type { FleetFacts, SetDraft } from "../set-draft.ts";
+import type { StepList, StepOwner } from "../steps/step-list.ts";
+
+/** What realising any Set needs of the pass as a whole. */
+export interface PassContext {
+  readonly fleet: FleetFacts;
+  readonly index: HostIndex;
+  /** Leases by pool. */
+  readonly addresses: ReadonlyMap<string, AddressPool>;
+  readonly steps: StepList;
+  /** Pools whose destroys are over budget and not confirmed. */
+  readonly heldPools: ReadonlySet<string>;
+  /** Addresses leased for this plan only; given back when it is done. */
+  readonly tentative: { readonly pool: string; readonly ip: string; readonly slot: string }[];
+}
+
+/** One Set's part of the plan while it is put together. */
+export interface SetWork {
+  readonly pass: PassContext;
+  readonly draft: SetDraft;
+  readonly taskId: string;
+  readonly changes: Change[];
+  readonly events: EventBody[];
+  readonly problems: Problem[];
+  /** Shortest wait after which a pass may decide otherwise; null: none. */
+  wakeInMs: number | null;
+  /** Something is missing, left over or under way. */
+  unsettled: boolean;
+  /** Something other than a Stalled slot is missing or under way. */
+  hopeful: boolean;
+  trigger: TaskTrigger | null;
+}
+
+/** An empty SetWork. */
+export function createSetWork(pass: PassContext, draft: SetDraft, taskId: string): SetWork {
+  return {
+    pass,
+    draft,
+    taskId,
+    changes: [],
+    events: [...draft.adoptions],
+    problems: [],
+    wakeInMs: null,
+    unsettled: draft.adoptions.length > 0,
+    hopeful: false,
+    trigger: null,
+  };
+}
+
+/** Whom the steps of a slot belong to. */
+export function ownerOf(work: SetWork, index: number): StepOwner {
+  return { set: work.draft.name, index, taskId: work.taskId, input: inputOf(work.draft.set) };
+}
+
+/** A change on a claim's host. */
+export function addChange(
+  work: SetWork,
+  kind: ChangeKind,
+  index: number,
+  claim: Pick<Claim, "host" | "generation"> | null,
+  decision: Decision,
+  more: { readonly what?: string; readonly from?: string | null } = {},
+): void {
+  const { what = "", from = null } = more;
+  const { host, generation } = claim ?? { host: null, generation: 0 };
+  work.changes.push({ set: work.draft.name, index, kind, host, from, generation, what, decision, taskId: work.taskId });
+  if (kind !== "keep") work.unsettled = true;
+}
+
+/** A slot that can't have what it wants now. */
+export function addBlocked(work: SetWork, index: number, claim: Claim | null, decision: Decision, wakeInMs: number | null): void {
+  addChange(work, "blocked", index, claim, decision);
+  wakeIn(work, wakeInMs);
+  const stalled = decision.code === "wait.stalled";
+  if (!stalled) work.hopeful = true;
+  if (stalled || decision.code.startsWith("blocked.")) {
+    work.problems.push({ code: decision.code, severity: "error", subject: `slot/${slotKey(work.draft.name, index)}`, text: decision.text });
+  }
+}
+
+/** Something is under way: the pass after it decides on. */
+export function works(work: SetWork, trigger: TaskTrigger): void {
+  work.unsettled = true;
+  work.hopeful = true;
+  work.trigger ??= trigger;
+}
+
+export function wakeIn(work: SetWork, wakeInMs: number | null): void {
+  if (wakeInMs !== null && (work.wakeInMs === null || wakeInMs < work.wakeInMs)) work.wakeInMs = wakeInMs;
+}

@@ -1,0 +1,143 @@
+import type { DesiredSet } from "../../core/desired.ts";
+import type { Claim } from "../../core/memory.ts";
+import type { HostObservation } from "../../core/observation.ts";
+import type { InstanceSpec } from "../../core/plan.ts";
+import type { SlotOnHost } from "../diff/slot-facts.ts";
+import type { StepList, StepOwner } from "./step-list.ts";
+
+const specs = new WeakMap<DesiredSet, InstanceSpec>();
+
+/** The part of a Set that travels to a host; one object per Set, so that 10,000 starts share it. */
+export function specOf(set: DesiredSet): InstanceSpec {
+  const known = specs.get(set);
+  if (known !== undefined) return known;
+  const { template, infraHash, containerHashes, specHash, live, liveHash, resources, hostPorts, exclusive, priority } = set;
+  const spec: InstanceSpec = { template, infraHash, containerHashes, specHash, live, liveHash, resources, hostPorts, exclusive, priority };
+  specs.set(set, spec);
+  return spec;
+}
+
+/** Longest a healthy start may take: start period, then as many failing probes as are forgiven. */
+function healthMs(set: DesiredSet): number {
+  const waits = set.template.containers.map(({ health }) =>
+    health === null ? 0 : health.startPeriodMs + (health.intervalMs + health.timeoutMs) * (health.failures + 1),
+  );
+  return Math.max(0, ...waits);
+}
+
+/** Longest a stop may take: the containers' own grace, all in parallel. */
+export function stopMs(set: DesiredSet | null): number {
+  // A Set that left the manifests left its stop timeouts with it; Docker's default of 10 s is in the step's deadline.
+  return set === null ? 30_000 : Math.max(0, ...set.template.containers.map((container) => container.stopTimeoutMs));
+}
+
+/** The pulls of those images the host lacks. */
+export function pullSteps(steps: StepList, owner: StepOwner, claim: Claim, set: DesiredSet, observation: HostObservation | null): number[] {
+  const present = observation?.images ?? [];
+  return set.images.filter((image) => !present.includes(image)).map((image) => steps.pull(owner, claim, image));
+}
+
+/** Image → volume → network → infra and containers → healthy. Returns the last step. */
+export function bringUp(
+  steps: StepList,
+  owner: StepOwner,
+  claim: Claim,
+  set: DesiredSet,
+  here: { readonly observation: HostObservation | null; readonly seen: SlotOnHost | null },
+  needs: readonly number[],
+): number {
+  const ready = [...pullSteps(steps, owner, claim, set, here.observation), ...volumeSteps(steps, owner, claim, set, here.seen, needs)];
+  const { ingressBps, egressBps } = set.live;
+  const ip = claim.ip ?? "";
+  ready.push(steps.add("attachPort", owner, claim, needs, { ip, vlan: set.template.network.vlan, ingressBps, egressBps }));
+  const start = steps.add("startInstance", owner, claim, [...ready, ...needs], { spec: specOf(set), ip });
+  return awaitHealthy(steps, owner, claim, set, [start]);
+}
+
+/** Creates the volumes that are missing and grows those that are too small. */
+function volumeSteps(
+  steps: StepList,
+  owner: StepOwner,
+  claim: Claim,
+  set: DesiredSet,
+  seen: SlotOnHost | null,
+  needs: readonly number[],
+): number[] {
+  const numbers: number[] = [];
+  for (const volume of set.template.volumes) {
+    if (volume.kind !== "lvm") continue;
+    const sizeBytes = set.live.volumes[volume.name] ?? 0;
+    const known = seen?.volumes.find((candidate) => candidate.name === volume.name);
+    if (known === undefined)
+      numbers.push(steps.add("createVolume", owner, claim, needs, { volume: volume.name, filesystem: volume.filesystem, sizeBytes }));
+    else if (known.sizeBytes < sizeBytes) numbers.push(steps.add("growVolume", owner, claim, needs, { volume: volume.name, sizeBytes }));
+  }
+  return numbers;
+}
+
+/** Waits until every health check passes; fails when the containers die or their patience is over. */
+export function awaitHealthy(steps: StepList, owner: StepOwner, claim: Claim, set: DesiredSet, needs: readonly number[]): number {
+  return steps.add("awaitHealthy", owner, claim, needs, {}, healthMs(set));
+}
+
+/** Recreates the named app containers in place; images first. Returns the last step. */
+export function recreate(
+  steps: StepList,
+  owner: StepOwner,
+  claim: Claim,
+  set: DesiredSet,
+  containers: readonly string[],
+  observation: HostObservation | null,
+  needs: readonly number[],
+): number {
+  const pulled = pullSteps(steps, owner, claim, set, observation);
+  const replaced = steps.add("replaceContainers", owner, claim, [...pulled, ...needs], { containers, spec: specOf(set) }, stopMs(set));
+  return awaitHealthy(steps, owner, claim, set, [replaced]);
+}
+
+/** Changes limits, rates and volume sizes in place. Returns the last step. */
+export function updateInPlace(steps: StepList, owner: StepOwner, claim: Claim, set: DesiredSet, seen: SlotOnHost | null): number {
+  const grown = volumeSteps(steps, owner, claim, set, seen, []);
+  return steps.add("updateLive", owner, claim, grown, { live: set.live, liveHash: set.liveHash, spec: specOf(set) });
+}
+
+/** What of a former claim is still on its host. */
+export interface Remains {
+  readonly instance: boolean;
+  /** The host would still accept a late start of this generation. */
+  readonly unfenced: boolean;
+  readonly port: boolean;
+  /** Volumes to move to the trash; empty when the slot still lives on this host. */
+  readonly volumes: readonly string[];
+}
+
+/**
+ * Stop → remove → observe gone → release port → volumes to the trash. Returns the step after which the generation is
+ * gone (what a successor waits for), null when there is nothing to do.
+ */
+export function tearDown(
+  steps: StepList,
+  owner: StepOwner,
+  claim: Claim,
+  remains: Remains,
+  context: { readonly set: DesiredSet | null; readonly commit: string; readonly nowMs: number },
+  needs: readonly number[],
+): number | null {
+  let last: number | null = null;
+  let after = needs;
+  function then(number: number): void {
+    last = number;
+    after = [number];
+  }
+  const graceMs = stopMs(context.set);
+  if (remains.instance) then(steps.add("stopInstance", owner, claim, after, { graceMs }, graceMs));
+  if (remains.instance || remains.unfenced) {
+    then(steps.add("removeInstance", owner, claim, after, {}));
+    then(steps.add("confirmGone", owner, claim, after, {}));
+  }
+  const gone = last;
+  if (remains.port) then(steps.add("detachPort", owner, claim, after, {}));
+  for (const volume of remains.volumes)
+    then(steps.add("trashVolume", owner, claim, after, { volume, commit: context.commit, trashedAtMs: context.nowMs }));
+  return gone;
+}
