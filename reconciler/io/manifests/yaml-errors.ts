@@ -1,0 +1,59 @@
+import type { ErrorCode, YAMLError } from "yaml";
+import type { Mistake } from "./mistake.ts";
+
+type Explanation = readonly [message: string, hint: string];
+
+/** What a parser's error means, in words for somebody who does not know the grammar of YAML. */
+export function explainYamlError(error: YAMLError, text: string): Mistake {
+  // Unclosed things are noticed at the end of the text: show the last line that has something on it.
+  const offset = Math.min(error.pos[0], text.trimEnd().length);
+  const [message, hint] = EXPLANATIONS[error.code]?.(error, text) ?? [lowerFirst(error.message), ""];
+  const feature = error.code === "NON_STRING_KEY" || error.code === "TAG_RESOLVE_FAILED" || error.code === "BAD_COLLECTION_TYPE";
+  return { code: feature ? "yaml-feature" : "yaml-syntax", offset, message, hint };
+}
+
+const EXPLANATIONS: Partial<Record<ErrorCode, (error: YAMLError, text: string) => Explanation>> = {
+  TAB_AS_INDENT: () => ["a tab is used for indentation; YAML allows only spaces", "Replace the tab by spaces."],
+  BAD_SCALAR_START: (error, text) => [
+    `a text can't start with \`${text.charAt(error.pos[0])}\` unless it is quoted`,
+    "Put the text in quotes.",
+  ],
+  BAD_DQ_ESCAPE: (error, text) => [
+    `\`${text.slice(...error.pos)}\` is no escape sequence of a text in double quotes`,
+    "Write `\\\\` for a backslash, or use single quotes.",
+  ],
+  BLOCK_AS_IMPLICIT_KEY: () => [
+    "a value and a `key: value` can't stand together here",
+    "Start a map on its own line, indented below its key; put a text that holds `: ` in quotes.",
+  ],
+  MULTILINE_IMPLICIT_KEY: () => ["a key can't go over several lines", "Is a colon missing after the key? Write `key: value`."],
+  NON_STRING_KEY: () => [
+    "a map or list is used as a key; keys are plain texts",
+    "Templates such as {{ name }} are not filled in: write the value itself, or quote the text.",
+  ],
+  TAG_RESOLVE_FAILED: () => ["tags such as `!name` are not supported in manifests", "Write the plain value without the tag."],
+  UNEXPECTED_TOKEN: () => ["what stands here does not fit after the value before it", "Quote the whole text, or start a new line."],
+  BAD_INDENT: (error) => explainIndent(error.message),
+  MISSING_CHAR: (error) => explainMissing(error.message),
+};
+
+function explainIndent(said: string): Explanation {
+  const close = /end with an? ([\]}])/.exec(said)?.[1];
+  if (close !== undefined) return [`a \`${close === "]" ? "[" : "{"}\` before this is not closed`, `Close it with \`${close}\`.`];
+  return [
+    "the indentation of this line fits none of the lines above",
+    "Fields of one map, and items of one list, start in the same column.",
+  ];
+}
+
+function explainMissing(said: string): Explanation {
+  const quote = /^Missing closing (.)quote/.exec(said)?.[1];
+  if (quote !== undefined) return [`a text in ${quote === '"' ? "double" : "single"} quotes is not closed`, `Close it with \`${quote}\`.`];
+  if (said.startsWith("Implicit map keys"))
+    return ["this is not a field: it has no colon", "Write `key: value`, or indent the line if it belongs to the value above."];
+  return [lowerFirst(said), ""];
+}
+
+function lowerFirst(text: string): string {
+  return text.charAt(0).toLowerCase() + text.slice(1);
+}
