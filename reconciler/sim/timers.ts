@@ -1,5 +1,6 @@
 import type { Clock } from "../run/ports.ts";
 import { createTimerHeap } from "./timer-heap.ts";
+import type { VirtualClock } from "./virtual-clock.ts";
 
 /** Timed callbacks of a simulated world, carried by one outstanding sleep of its clock. */
 export interface Timers {
@@ -10,7 +11,25 @@ export interface Timers {
 }
 
 /** @param speed world milliseconds per millisecond of the clock; Infinity: everything at once */
-export function createTimers(clock: Clock, speed: number): Timers {
+export function createTimers(clock: Clock | VirtualClock, speed: number): Timers {
+  return "after" in clock ? virtualTimers(clock, speed) : sleepingTimers(clock, speed);
+}
+
+function virtualTimers(clock: VirtualClock, speed: number): Timers {
+  let closed = false;
+  return {
+    after(ms, fire) {
+      clock.after(Math.max(0, ms) / speed, () => {
+        if (!closed) fire();
+      });
+    },
+    close() {
+      closed = true;
+    },
+  };
+}
+
+function sleepingTimers(clock: Clock, speed: number): Timers {
   const heap = createTimerHeap();
   const closing = new AbortController();
   let sleeper = 0;

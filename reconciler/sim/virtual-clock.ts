@@ -6,6 +6,8 @@ import { createTimerHeap } from "./timer-heap.ts";
  * ready runs to its end, so a run over it is deterministic and takes no real time.
  */
 export interface VirtualClock extends Clock {
+  /** Calls back after `ms`; cheaper than a sleep. */
+  after(ms: number, callback: () => void): void;
   /** Fires the next timer and lets all its consequences run. False when no timer is left. */
   step(): Promise<boolean>;
   /** Fires every timer of the next `ms` in order, then stands `ms` later. */
@@ -37,26 +39,29 @@ export function createVirtualClock(startMs: number): VirtualClock {
     });
   }
 
-  /** Fires the first timer due by `until`; false when there is none. */
-  async function fireNext(until: number): Promise<boolean> {
-    const next = timers.peek();
-    if (next === null || next.at > until) return false;
-    timers.pop();
-    monotonic = Math.max(monotonic, next.at);
-    next.fire?.();
-    await settle();
-    return true;
+  /** Fires the timers due by `until` in order, at most `most` of them; returns how many. */
+  async function fire(until: number, most: number): Promise<number> {
+    let fired = 0;
+    for (let next = timers.peek(); next !== null && next.at <= until && fired < most; next = timers.peek()) {
+      timers.pop();
+      monotonic = Math.max(monotonic, next.at);
+      next.fire?.();
+      await settle();
+      fired++;
+    }
+    return fired;
   }
 
   return {
     now: () => Math.round(offset + monotonic),
     monotonic: () => monotonic,
     sleep,
-    step: () => fireNext(Infinity),
+    after: (ms, callback) => void timers.add(monotonic + Math.max(0, ms), callback),
+    step: async () => (await fire(Infinity, 1)) > 0,
     async advance(ms) {
       const until = monotonic + ms;
       await settle();
-      while (await fireNext(until));
+      await fire(until, Infinity);
       monotonic = until;
     },
     jump(byMs) {
@@ -65,9 +70,15 @@ export function createVirtualClock(startMs: number): VirtualClock {
   };
 }
 
-/** Resolves when nothing is ready any more: setImmediate runs only after the queue of promises is empty. */
+let settled = 0;
+
+/**
+ * Resolves when nothing is ready any more: a tick asked for from within a promise's reaction comes after all of them.
+ * Now and then the event loop gets its turn.
+ */
 function settle(): Promise<void> {
   return new Promise((resolve) => {
-    setImmediate(resolve);
+    if (++settled % 1000 === 0) setImmediate(resolve);
+    else process.nextTick(resolve);
   });
 }
