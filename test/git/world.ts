@@ -3,7 +3,10 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync, chmodSync, symlinkSync }
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterEach } from "vitest";
-import { createGitSource, type GitSourceOptions, type Loader, type WatchedSource } from "../../reconciler/io/git/source.ts";
+import { createGitSource, type GitSourceOptions } from "../../reconciler/io/git/source.ts";
+import type { WatchedSource } from "../../reconciler/io/git/reading.ts";
+import type { LoadResult, ManifestLoader } from "../../reconciler/io/manifests/loader.ts";
+import type { ManifestProblem } from "../../reconciler/core/manifests.ts";
 import type { SourceReading } from "../../reconciler/run/ports.ts";
 import { createSystemClock } from "../../reconciler/sys/clock.ts";
 
@@ -26,26 +29,32 @@ export function git(folder: string, ...args: string[]): string {
 }
 
 /** A loader that takes any text: keeps what it was given, and calls a file with the word BROKEN invalid. */
-export class TextLoader implements Loader {
+export class TextLoader implements ManifestLoader {
   readonly texts = new Map<string, string>();
   /** Paths whose bytes were asked for, in order. */
   readonly read: string[] = [];
-  readonly #byId = new Map<string, string>();
+  #known = new Map<string, { readonly blobId: string; readonly text: string }>();
 
-  async load(files: Parameters<Loader["load"]>[0], commit: string): Promise<SourceReading> {
-    this.texts.clear();
+  async load(...[files, commit, found = []]: Parameters<ManifestLoader["load"]>): Promise<LoadResult> {
+    const known = new Map<string, { readonly blobId: string; readonly text: string }>();
     for (const file of files) {
-      if (!this.#byId.has(file.blobId)) {
-        this.read.push(file.path);
-        this.#byId.set(file.blobId, Buffer.from(await file.read()).toString());
-      }
-      this.texts.set(file.path, this.#byId.get(file.blobId)!);
+      const before = this.#known.get(file.path);
+      if (before?.blobId !== file.blobId) this.read.push(file.path);
+      const text = before?.blobId === file.blobId ? before.text : Buffer.from(await file.read()).toString();
+      known.set(file.path, { blobId: file.blobId, text });
     }
-    const broken = [...this.texts].find(([, text]) => text.includes("BROKEN"));
-    if (broken === undefined) return { kind: "loaded", manifests: { revision: { commit }, pools: [], sets: [], policies: [] } };
-    const position = { file: broken[0], line: 1, column: 1 };
-    return { kind: "invalid", commit, problems: [{ code: "test", severity: "error", position, message: "broken", hint: "", frame: "" }] };
+    this.#known = known;
+    this.texts.clear();
+    for (const [path, { text }] of known) this.texts.set(path, text);
+    const broken = [...this.texts].filter(([, text]) => text.includes("BROKEN")).map(([file]) => brokenAt(file));
+    const problems = [...found, ...broken];
+    if (problems.some(({ severity }) => severity === "error")) return { kind: "invalid", commit, problems };
+    return { kind: "loaded", manifests: { revision: { commit }, pools: [], sets: [], policies: [] }, problems };
   }
+}
+
+function brokenAt(file: string): ManifestProblem {
+  return { code: "test", severity: "error", position: { file, line: 1, column: 1 }, message: "broken", hint: "", frame: "" };
 }
 
 export class World {

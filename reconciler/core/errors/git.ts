@@ -14,7 +14,7 @@ export const GIT_ERRORS = {
     fix: "Give the short name, as `git branch` prints it, for example `main`.",
   },
   "git-folder-name": {
-    what: "The folder option leaves the repository or is not a plain relative path.",
+    what: "The folder option leaves the repository, is hidden (a name starts with a dot) or is not a plain relative path.",
     fix: "Give the folder relative to the top of the repository, for example `fleet/production`; leave it empty for the top.",
   },
   "git-path-missing": {
@@ -53,25 +53,17 @@ export const GIT_ERRORS = {
     what: "The commit has no such folder. An absent folder is never read as `remove everything`.",
     fix: "Bring the folder back with a new commit, or start Setpoint with another folder.",
   },
-  "git-no-manifests": {
-    what: "The folder has no .yaml or .yml file in this commit. That is never read as `remove everything`.",
-    fix: "Commit at least the HostPool. To remove every Set, keep the HostPools and delete the Sets.",
-  },
   "git-corrupt": {
     what: "An object or a ref of the repository is missing or damaged.",
     fix: "Run `git fsck --full` in it; fetch what is missing from a good clone (`git fetch --refetch`) or clone it anew.",
   },
   "git-too-large": {
-    what: "The manifests' folder has more entries or more bytes of YAML than Setpoint reads. Other folders do not count.",
+    what: "The manifests' folder has more files or more bytes of YAML than Setpoint reads. Other folders do not count.",
     fix: "Give the folder that holds only manifests, or split the fleet over several repositories.",
   },
   "git-submodule": {
     what: "A submodule lies inside the manifests' folder. Its content belongs to another repository and is not read.",
     fix: "Copy the manifests into this repository, or move the submodule out of the folder.",
-  },
-  "git-symlink": {
-    what: "A manifest is a symbolic link. Links are never followed; a link to a manifest in the same folder is skipped.",
-    fix: "Commit the file itself in place of the link.",
   },
   "git-remote-missing": {
     what: "The remote answered that there is no such repository, or that it is hidden from this user.",
@@ -116,9 +108,5 @@ export const GIT_ERRORS = {
   "git-failed": {
     what: "Git failed in a way Setpoint has no name for; the message holds git's own words.",
     fix: "Run the same git command by hand as the user that runs Setpoint.",
-  },
-  "folder-unreadable": {
-    what: "A plain folder of manifests is missing, is a file, or can't be read.",
-    fix: "Mend the path or its permissions.",
   },
 } as const satisfies Record<string, ErrorEntry>;

@@ -1,4 +1,4 @@
-import { MAX_FILE_BYTES } from "../manifests/limits.ts";
+import { MAX_FILE_BYTES, MAX_FILES } from "../manifests/limits.ts";
 import type { ManifestFile } from "../manifests/manifest-file.ts";
 import { gitError } from "./git-failure.ts";
 import { gitBytes, type GitContext } from "./git-process.ts";
@@ -8,22 +8,24 @@ import type { TreeEntry } from "./tree.ts";
 export const MAX_TOTAL_BYTES = 128 * 1024 * 1024;
 
 /**
- * The commit's files for the loader. Those whose object id is not in `known` are read now, in two git processes whatever their
- * number; the loader has the others already, and should it ask for one after all, it is read then.
+ * The commit's files for the loader. Those the loader does not have (`known`: object ids by path) are read now, in two git processes
+ * whatever their number; should it ask for another after all, that is read then.
  * Throws UserError `git-corrupt` or `git-too-large`; rejects with GitFailure.
  */
 export async function readFiles(
   context: GitContext,
   entries: readonly TreeEntry[],
-  known: ReadonlySet<string>,
+  known: ReadonlyMap<string, string>,
   signal: AbortSignal,
 ): Promise<readonly ManifestFile[]> {
-  const wanted = [...new Map(entries.map((entry) => [entry.id, entry])).values()].filter(({ id }) => !known.has(id));
+  // The loader refuses too many files without reading any.
+  const unknown = entries.length > MAX_FILES ? [] : entries.filter(({ id, path }) => known.get(path) !== id);
+  const wanted = [...new Map(unknown.map((entry) => [entry.id, entry])).values()];
   const sizes = await blobSizes(context, wanted, signal);
   // The loader refuses a larger file by its size alone.
   const small = wanted.filter(({ id }) => sizes.get(id)! <= MAX_FILE_BYTES);
   const total = small.reduce((sum, { id }) => sum + sizes.get(id)!, 0);
-  if (total > MAX_TOTAL_BYTES) throw tooLarge(`${mebibytes(total)} of YAML`, mebibytes(MAX_TOTAL_BYTES));
+  if (total > MAX_TOTAL_BYTES) throw tooLarge(total);
   const blobs = await readBlobs(context, small, signal);
   return entries.map((entry) => ({
     path: entry.path,
@@ -33,9 +35,9 @@ export async function readFiles(
   }));
 }
 
-/** UserError: the folder holds `found`, more than `limit`. */
-export function tooLarge(found: string, limit: string): Error {
-  return gitError("git-too-large", `the folder holds ${found}; the limit is ${limit}`, "Give the folder that holds only manifests.");
+function tooLarge(bytes: number): Error {
+  const found = `the folder holds ${mebibytes(bytes)} of YAML; the limit is ${mebibytes(MAX_TOTAL_BYTES)}`;
+  return gitError("git-too-large", found, "Give the folder that holds only manifests.");
 }
 
 function mebibytes(bytes: number): string {

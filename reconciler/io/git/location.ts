@@ -50,12 +50,15 @@ export function parseBranch(branch: string): string {
 /** Folder in the repository without slashes at its ends, "" for the top; throws UserError `git-folder-name`. */
 export function parseFolder(folder: string): string {
   const parts = folder.split("/").filter((part) => part !== "" && part !== ".");
-  if (folder.startsWith("/") || parts.includes("..") || folder.includes("\0") || parts.includes(".git")) {
+  if (folder.startsWith("/") || parts.includes("..") || folder.includes("\0")) {
     throw gitError(
       "git-folder-name",
       `folder ${JSON.stringify(folder)} is not a path inside the repository`,
       "Give it relative to the top of the repository, for example fleet/production, or leave it empty for the top.",
     );
+  }
+  if (parts.some((part) => part.startsWith("."))) {
+    throw gitError("git-folder-name", `folder ${JSON.stringify(folder)} is hidden, and hidden folders hold no manifests`, "Rename it.");
   }
   return parts.join("/");
 }

@@ -1,7 +1,6 @@
 import { posix } from "node:path";
 import type { ManifestProblem } from "../../core/manifests.ts";
 import { isManifestPath } from "../manifests/manifest-file.ts";
-import type { GitCode } from "./git-failure.ts";
 import type { TreeEntry } from "./tree.ts";
 
 /** What of a commit is read as manifests. */
@@ -50,14 +49,14 @@ function linkProblem(link: TreeEntry, target: string, files: ReadonlySet<string>
   const mend = "Commit the file itself in place of the link.";
   if (isManifestPath(link.path)) {
     if (inside && files.has(path))
-      return [problem("warning", "git-symlink", link.path, `${shown}, which is read under its own name`, mend)];
+      return [problem("warning", "file-symlink", link.path, `${shown}, which is read under its own name`, mend)];
     const why = inside ? "which is no manifest of this folder" : "which lies outside the folder";
-    return [problem("error", "git-symlink", link.path, `${shown}, ${why}; links are not followed`, mend)];
+    return [problem("error", "file-symlink", link.path, `${shown}, ${why}; links are not followed`, mend)];
   }
   if (inside) return [];
-  return [problem("warning", "git-symlink", link.path, `${shown}, which lies outside the folder; nothing behind it is read`, mend)];
+  return [problem("warning", "file-symlink", link.path, `${shown}, which lies outside the folder; nothing behind it is read`, mend)];
 }
 
-function problem(severity: "error" | "warning", code: GitCode, file: string, message: string, hint: string): ManifestProblem {
+function problem(severity: "error" | "warning", code: string, file: string, message: string, hint: string): ManifestProblem {
   return { code, severity, position: { file, line: 1, column: 1 }, message, hint, frame: "" };
 }

@@ -1,16 +1,16 @@
 import { UserError } from "../../core/errors/user-error.ts";
-import type { ManifestProblem } from "../../core/manifests.ts";
 import type { Clock, Source, SourceReading } from "../../run/ports.ts";
-import type { ManifestFile } from "../manifests/manifest-file.ts";
+import type { ManifestLoader } from "../manifests/loader.ts";
 import { readCommitFiles } from "./commit.ts";
 import type { Environment } from "./environment.ts";
 import { explainFailure } from "./git-failure.ts";
 import { isAncestor, type GitContext } from "./git-process.ts";
+import { HeadWatch, troubleKey } from "./head-watch.ts";
 import { LocalRepository } from "./local-repository.ts";
 import { parseBranch, parseFolder, parseLocation, showLocation } from "./location.ts";
 import { RemoteRepository } from "./remote-repository.ts";
+import { headOf, toReading, type SourceDescription, type WatchedSource } from "./reading.ts";
 import type { Repository } from "./repository.ts";
-import { HeadWatch, troubleKey } from "./head-watch.ts";
 
 export interface GitSourceOptions {
   /** A path on this machine (bare, with a work tree, or a worktree) or any URL git fetches from. */
@@ -24,37 +24,12 @@ export interface GitSourceOptions {
   /** How often a watched repository is looked at without any event; a remote is fetched then. */
   readonly pollMs: number;
   readonly clock: Clock;
-  readonly loader: Loader;
+  /** Not shared with another source: it keeps what it parsed for the load after. */
+  readonly loader: ManifestLoader;
   /** Default 30 s, for each git process that only reads. */
   readonly readDeadlineMs?: number;
   /** Default: this process's. Only an allow-list of it reaches git. */
   readonly environment?: Environment;
-}
-
-/** Schema-checks files. An unchanged file (same blobId) yields the same objects. */
-export interface Loader {
-  load(files: readonly ManifestFile[], commit: string): Promise<SourceReading>;
-}
-
-/** What a source reads and how that went last; for `status`. */
-export interface SourceDescription {
-  /** Path or URL, without secrets. */
-  readonly repository: string;
-  /** Empty for a plain folder. */
-  readonly branch: string;
-  readonly folder: string;
-  /** Commit of the newest reading; null before the first and while nothing can be read. */
-  readonly head: string | null;
-  /** Wall clock of the newest reading; null before the first. */
-  readonly readAtMs: number | null;
-  readonly reading: SourceReading | null;
-}
-
-/** A Source that can be asked about itself, and woken before its next poll. */
-export interface WatchedSource extends Source {
-  describe(): SourceDescription;
-  /** Something may be new: look now. */
-  nudge(): void;
 }
 
 /** Throws UserError for options that can never work; every trouble met later is a reading. Reads nothing yet. */
@@ -85,8 +60,8 @@ class GitSource implements WatchedSource {
   /** The newest commit that was loaded, with its reading. */
   #loaded: { readonly commit: string; readonly reading: SourceReading } | null = null;
   #last: { readonly reading: SourceReading; readonly atMs: number } | null = null;
-  /** Object ids of the newest load: the loader has their content. */
-  #known: ReadonlySet<string> = new Set();
+  /** Object ids by path of the newest load: what the loader has parsed. */
+  #known: ReadonlyMap<string, string> = new Map();
   #watch: HeadWatch | null = null;
   /** The watch has just fetched what the next read asks for. */
   #fetched = false;
@@ -192,23 +167,10 @@ class GitSource implements WatchedSource {
   async #load(context: GitContext, commit: string, signal: AbortSignal): Promise<SourceReading> {
     const { folder, loader } = this.#settings;
     const { files, problems } = await readCommitFiles(context, commit, folder, this.#known, signal);
-    const reading = withProblems(await loader.load(files, commit), commit, problems);
-    this.#known = new Set(files.map(({ blobId }) => blobId));
-    return reading;
+    const result = await loader.load(files, commit, problems, signal);
+    this.#known = new Map(files.map(({ path, blobId }) => [path, blobId]));
+    return toReading(result);
   }
-}
-
-/** Adds what was found in the tree itself to what the loader found in the files. */
-function withProblems(reading: SourceReading, commit: string, found: readonly ManifestProblem[]): SourceReading {
-  if (found.length === 0 || reading.kind === "failed") return reading;
-  if (reading.kind === "invalid") return { ...reading, problems: [...found, ...reading.problems] };
-  const warnings = [...found, ...(reading.warnings ?? [])];
-  return found.some(({ severity }) => severity === "error") ? { kind: "invalid", commit, problems: warnings } : { ...reading, warnings };
-}
-
-function headOf(reading: SourceReading | null): string | null {
-  if (reading === null || reading.kind === "failed") return null;
-  return reading.kind === "loaded" ? reading.manifests.revision.commit : reading.commit;
 }
 
 /** Equal for readings of the same commit, or of the same trouble. */
