@@ -1,4 +1,4 @@
-import type { ErrorEntry } from "./catalogue.ts";
+import type { ErrorEntry } from "./entry.ts";
 
 /** Mistakes in valid documents: values that don't fit together, within one document or across files. */
 export const DESIRED_ERRORS = {

@@ -1,4 +1,4 @@
-import type { ErrorEntry } from "./catalogue.ts";
+import type { ErrorEntry } from "./entry.ts";
 
 /** What a host answers to a step it does not carry out; the same codes from simulated and from real hosts. */
 export const HOST_ERRORS = {

@@ -1,4 +1,4 @@
-import type { ErrorEntry } from "./catalogue.ts";
+import type { ErrorEntry } from "./entry.ts";
 
 /** Mistakes in one manifest file, and files and folders that can't be read as manifests. */
 export const MANIFEST_ERRORS = {

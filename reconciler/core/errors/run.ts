@@ -1,4 +1,4 @@
-import type { ErrorEntry } from "./catalogue.ts";
+import type { ErrorEntry } from "./entry.ts";
 
 export const RUN_ERRORS = {
   deadline: {
@@ -19,7 +19,7 @@ export const RUN_ERRORS = {
   },
   "planner-failed": {
     what: "The planner or the check of its plan failed: a defect. Nothing was carried out; the next pass begins afresh.",
-    fix: "Save the plan's input (`setpoint plan --save`) and report it.",
+    fix: "Save what it was decided from (`setpoint plan DIR --save FILE`) and report it.",
   },
   "log-level": {
     what: "The environment variable SETPOINT_LOG has a value that is not a level.",

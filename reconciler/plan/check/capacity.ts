@@ -2,7 +2,7 @@ import type { Claim } from "../../core/memory.ts";
 import { slotKey } from "../../core/ids.ts";
 import type { Plan, PlanInput } from "../../core/plan.ts";
 import { addResources, maxResources, NO_RESOURCES, RESOURCE_NAMES, type Resources } from "../../core/resources.ts";
-import type { Violation } from "./check.ts";
+import type { Violation } from "./violation.ts";
 
 /**
  * DESIGN 5.9: on every host that the plan gives something to, all that is claimed or seen there, plus what the plan adds,

@@ -5,12 +5,7 @@ import { readFleet } from "./facts.ts";
 import { checkGraph } from "./graph.ts";
 import { checkOrder } from "./order.ts";
 import { checkStarts } from "./starts.ts";
-
-/** Something a plan must never contain. `code` names the rule. */
-export interface Violation {
-  readonly code: string;
-  readonly text: string;
-}
+import type { Violation } from "./violation.ts";
 
 /**
  * An independent second opinion: everything DESIGN 5 forbids, looked for in the finished plan. Reads only the

@@ -1,7 +1,7 @@
 import { slotKey } from "../../core/ids.ts";
 import type { ActionKind, Plan, PlanInput } from "../../core/plan.ts";
 import { destroysHash } from "../budget.ts";
-import type { Violation } from "./check.ts";
+import type { Violation } from "./violation.ts";
 import type { FleetReading } from "./facts.ts";
 
 const DESTROYING: ReadonlySet<ActionKind> = new Set(["stopInstance", "removeInstance", "detachPort", "trashVolume", "purgeVolume"]);

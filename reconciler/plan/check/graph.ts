@@ -1,5 +1,5 @@
 import type { Action, Plan } from "../../core/plan.ts";
-import type { Violation } from "./check.ts";
+import type { Violation } from "./violation.ts";
 
 /** Numbers are positions and every need points backward: so the graph has an order and no cycle. */
 export function checkGraph(plan: Plan): Violation[] {

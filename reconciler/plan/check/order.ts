@@ -1,6 +1,6 @@
 import { slotKey } from "../../core/ids.ts";
 import type { Action, Plan, PlanInput } from "../../core/plan.ts";
-import type { Violation } from "./check.ts";
+import type { Violation } from "./violation.ts";
 import { isAfter } from "./graph.ts";
 
 /** DESIGN 5.10: network and volumes before the app containers; nothing released before the containers were seen gone. */

@@ -1,7 +1,7 @@
 import { slotKey } from "../../core/ids.ts";
 import type { Action, Plan, PlanInput } from "../../core/plan.ts";
 import { targetCount } from "../desired/count.ts";
-import type { Violation } from "./check.ts";
+import type { Violation } from "./violation.ts";
 import type { FleetReading } from "./facts.ts";
 import { isAfter } from "./graph.ts";
 
