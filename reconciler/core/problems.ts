@@ -8,7 +8,7 @@ export const MAX_PRINTED_PROBLEMS = 20;
 export function printProblem(problem: ManifestProblem): string {
   const { position } = problem;
   const where = position === null ? "" : `${position.file}:${position.line}:${position.column}: `;
-  const lines = [printable(`${where}${problem.severity}: ${problem.message} [${problem.code}]`)];
+  const lines = [printable(`${where}${problem.severity}: ${problem.message.replace(/\.$/, "")} [${problem.code}]`)];
   if (problem.frame !== "") lines.push(problem.frame);
   if (problem.hint !== "") lines.push(`  hint: ${printable(problem.hint)}`);
   return lines.join("\n");
