@@ -79,13 +79,13 @@ function idLines(entries: readonly TreeEntry[]): string {
   return entries.map(({ id }) => `${id}\n`).join("");
 }
 
-/** SIZE of a line `ID blob SIZE`; git writes `ID missing` for an object it has not. */
+/** SIZE of a line `ID blob SIZE`; git writes `ID missing` for an object it has not or can't read. */
 function sizeOf(line: string, entry: TreeEntry): number {
   const match = /^([0-9a-f]+) blob (\d+)$/.exec(line);
   if (match?.[1] === entry.id) return Number(match[2]);
   throw gitError(
     "git-corrupt",
-    `object ${entry.id.slice(0, 12)} of ${entry.path} is missing from the repository`,
+    `object ${entry.id.slice(0, 12)} of ${entry.path} is missing or damaged`,
     "Run `git fsck --full` in it, then fetch what is missing from a good clone.",
   );
 }

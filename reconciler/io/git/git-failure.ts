@@ -96,7 +96,7 @@ const RULES: readonly Rule[] = [
   },
   {
     pattern:
-      /is corrupt|bad object|bad tree|unable to (read|unpack|find)|inflate|missing (blob|tree|commit|object)|object file .* is empty|Could not read [0-9a-f]|hash mismatch|packfile .* (is|can)|not a (tree|valid object)|broken ref/,
+      /is corrupt|bad object|bad tree|unable to (read|unpack|find)|inflate|missing (blob|tree|commit|object)|object file .* is empty|Could not read [0-9a-f]{7}|hash mismatch|packfile .* (is|can)|not a (tree|valid object)|broken ref/,
     code: "git-corrupt",
     message: (where) => `the repository ${where} is damaged`,
     hint: () => "Run `git fsck --full` in it, then fetch what is missing from a good clone.",

@@ -28,7 +28,7 @@ export async function gitText(context: GitContext, args: readonly string[], sign
       abort: signal,
       trimmed: true,
       allowEnvironment: GIT_VARIABLES,
-      unsafe: { allowUnsafeSshCommand: true, allowUnsafeAskPass: true },
+      unsafe: { allowUnsafeSshCommand: true, allowUnsafeAskPass: true, allowUnsafeTemplateDir: true },
       // Without this simple-git takes a non-zero exit with nothing on stderr for success.
       errors: (error, result) => {
         if (result.exitCode !== 0) failure = failureOf(result.exitCode, Buffer.concat(result.stdErr).toString());

@@ -80,7 +80,8 @@ async function refChain(context: GitContext, ref: string, signal: AbortSignal): 
   try {
     while (chain.length < 5) chain.push(await gitText(context, ["symbolic-ref", "--quiet", chain.at(-1)!], signal));
   } catch (error) {
-    if (!(error instanceof GitFailure && error.exitCode === 1)) throw error;
+    // 1: not symbolic. Anything else is a damaged ref, which resolveBranch explains.
+    if (!(error instanceof GitFailure && error.reason === "exit")) throw error;
   }
   return chain;
 }

@@ -1,5 +1,5 @@
 import { mkdir, readdir, rm, stat } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { gitError } from "./git-failure.ts";
 
 /** Makes the folder of a mirror; throws UserError `git-state-folder` or `git-disk-full`. */
