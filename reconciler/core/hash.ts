@@ -46,15 +46,24 @@ function arrayInOrder(items: readonly unknown[]): readonly unknown[] {
 function objectInOrder(object: Record<string, unknown>): Record<string, unknown> {
   const prototype: unknown = Object.getPrototypeOf(object);
   if (prototype !== Object.prototype && prototype !== null) throw new TypeError("only plain objects have a canonical form");
-  let changed = false;
-  let before = "";
-  const entries: [string, unknown][] = [];
-  for (const key of Object.keys(object)) {
-    const value = object[key];
+  const keys = Object.keys(object);
+  let values: unknown[] | null = null;
+  for (let index = 0; index < keys.length; index++) {
+    const value = object[keys[index]!];
     const ordered = value === undefined ? undefined : inOrder(value);
-    if (ordered !== value || key < before) changed = true;
-    before = key;
-    entries.push([key, ordered]);
+    if (ordered !== value) values ??= keys.slice(0, index).map((key) => object[key]);
+    values?.push(ordered);
   }
-  return changed ? Object.fromEntries(entries.sort(([a], [b]) => (a < b ? -1 : 1))) : object;
+  return values === null && areSorted(keys) ? object : sortedCopy(keys, values ?? Object.values(object));
+}
+
+/** Object.fromEntries, because assigning to a key such as `__proto__` would not make a property. */
+function sortedCopy(keys: readonly string[], values: readonly unknown[]): Record<string, unknown> {
+  const entries = keys.map((key, index): [string, unknown] => [key, values[index]]);
+  return Object.fromEntries(entries.sort(([a], [b]) => (a < b ? -1 : 1)));
+}
+
+function areSorted(texts: readonly string[]): boolean {
+  for (let index = 1; index < texts.length; index++) if (texts[index]! < texts[index - 1]!) return false;
+  return true;
 }

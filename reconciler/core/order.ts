@@ -38,7 +38,9 @@ export function sortedUnique(texts: Iterable<string>): string[] {
   return [...new Set(texts)].sort(compareText);
 }
 
-/** A copy whose keys are in order, so that it prints and hashes the same however it was written. */
-export function sortedRecord<Value>(record: Readonly<Record<string, Value>>): Record<string, Value> {
-  return Object.fromEntries(Object.entries(record).sort(([a], [b]) => compareText(a, b)));
+/** The record with its keys in order, so that it prints and hashes the same however it was written; itself when they are. */
+export function sortedRecord<Value>(record: Readonly<Record<string, Value>>): Readonly<Record<string, Value>> {
+  const keys = Object.keys(record);
+  if (keys.every((key, index) => index === 0 || keys[index - 1]! <= key)) return record;
+  return Object.fromEntries(keys.sort(compareText).map((key) => [key, record[key]!]));
 }

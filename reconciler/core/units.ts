@@ -149,6 +149,10 @@ function parseScaled(written: string | number, units: UnitTable): number | null 
   const [, whole = "", fraction = "", suffix] = match;
   const unit = units.find(([name]) => name === suffix);
   if (unit === undefined) return null;
+  if (fraction === "" && whole.length <= 15) {
+    const product = Number(whole) * Number(unit[1]);
+    return Number.isSafeInteger(product) ? product : null;
+  }
   const scaled = BigInt(whole + fraction) * unit[1];
   const divisor = 10n ** BigInt(fraction.length);
   const value = scaled / divisor;

@@ -99,7 +99,7 @@ function sharedNetworks(pools: readonly ReadPool[]): ManifestProblem[] {
 }
 
 /** Sets that a Set names and that do not exist. */
-export function checkNeighbours(set: LoadedSet, known: ReadonlyMap<string, unknown>): readonly ManifestProblem[] {
+export function checkNeighbours(set: LoadedSet, known: ReadonlySet<string>): readonly ManifestProblem[] {
   const { apart = [], near = [] } = set.manifest.spec.placement ?? {};
   if (apart.every((rule) => known.has(rule.set)) && near.every((name) => known.has(name))) return [];
   const report = createReport(set);

@@ -49,11 +49,7 @@ function checkSchedule({ name, timezone, duration, floor, ceiling }: written.Sch
 }
 
 /** What is wrong between a policy and the Sets it names or selects. `sets` are those it selects. */
-export function checkSelection(
-  policy: LoadedPolicy,
-  sets: readonly string[],
-  known: ReadonlyMap<string, unknown>,
-): readonly ManifestProblem[] {
+export function checkSelection(policy: LoadedPolicy, sets: readonly string[], known: ReadonlySet<string>): readonly ManifestProblem[] {
   const report = createReport(policy);
   const { metadata, spec } = policy.manifest;
   checkSetNames(spec.sets ?? [], ["spec", "sets"], known, report);
@@ -79,10 +75,10 @@ function checkApartGroup(policy: string, sets: number, report: Report): void {
 }
 
 /** Every name must be a Set's. */
-export function checkSetNames(names: readonly string[], path: Path, known: ReadonlyMap<string, unknown>, report: Report): void {
+export function checkSetNames(names: readonly string[], path: Path, known: ReadonlySet<string>, report: Report): void {
   for (const [index, name] of names.entries()) {
     if (known.has(name)) continue;
-    const allowed = sortedUnique(known.keys());
+    const allowed = sortedUnique(known);
     const message = `There is no Set \`${name}\`; Sets: ${listed(allowed)}.`;
     report.error("unknown-set", [...path, index], message, didYouMean(name, allowed, "Correct the name or remove it."));
   }

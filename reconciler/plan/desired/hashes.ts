@@ -11,7 +11,7 @@ export function withHashes(draft: SetDraft): DesiredSet {
   const infraHash = contentHash(infraPart(draft.template));
   const containerHashes: Record<string, string> = {};
   for (const container of draft.template.containers) containerHashes[container.name] = contentHash(container);
-  const specHash = contentHash({ infraHash, containerHashes });
+  const specHash = contentHash({ containerHashes, infraHash });
   return { ...draft, infraHash, containerHashes, specHash, liveHash: contentHash(draft.live) };
 }
 
@@ -20,5 +20,5 @@ function infraPart({ containers, volumes, network }: Template): unknown {
   const hostPorts = containers.flatMap(({ ports }) =>
     ports.filter(({ hostPort }) => hostPort !== null).map(({ port, protocol, hostPort }) => `${hostPort}:${port}/${protocol}`),
   );
-  return { network, volumes, hostPorts: hostPorts.sort(), launch: containers.map(({ name }) => name) };
+  return { hostPorts: hostPorts.sort(), launch: containers.map(({ name }) => name), network, volumes };
 }

@@ -24,7 +24,28 @@ export function createListMemo<Item, Result>(compute: (items: readonly Item[]) =
   };
 }
 
+/**
+ * Array.map that remembers its last call: an item that stood at the same place under the same context keeps its result
+ * unseen, and when all did the same array comes back.
+ */
+export function createMap<Item, Context, Result>(
+  compute: (item: Item, context: Context) => Result,
+): (items: readonly Item[], context: Context) => readonly Result[] {
+  let last: { readonly items: readonly Item[]; readonly context: Context; readonly results: readonly Result[] } | null = null;
+  return (items, context) => {
+    if (last === null || last.context !== context) {
+      last = { items, context, results: items.map((item) => compute(item, context)) };
+    } else if (!sameItems(last.items, items)) {
+      const { items: before, results } = last;
+      last = { items, context, results: items.map((item, index) => (item === before[index] ? results[index]! : compute(item, context))) };
+    }
+    return last.results;
+  };
+}
+
 /** Same length, and identical item by item. */
 export function sameItems(a: readonly unknown[], b: readonly unknown[]): boolean {
-  return a.length === b.length && a.every((item, index) => item === b[index]);
+  if (a.length !== b.length) return false;
+  for (let index = 0; index < a.length; index++) if (a[index] !== b[index]) return false;
+  return true;
 }

@@ -8,7 +8,10 @@ import type { Path, Report } from "./report.ts";
 const STOP_TIMEOUT = "10s";
 const HEALTH = { interval: "10s", timeout: "3s", failures: 3, startPeriod: "0s", path: "/" } as const;
 
-/** The canonical template, without what policies add. */
+/**
+ * The canonical template, without what policies add. Here and below the keys of literals are in order: such objects are
+ * hashed without a copy (core/hash.ts), and a cold start reads thousands.
+ */
 export function readTemplate(template: written.Template, report: Report): Template {
   const path = ["spec", "template"];
   return {
@@ -33,39 +36,35 @@ export function readLiveSettings(template: written.Template, report: Report): Li
   }
   return {
     containers: sortedRecord(limits),
-    volumes: sortedRecord(sizes),
-    ingressBps: readOptional(report, [...path, "network", "ingress"], "rate", template.network?.ingress),
     egressBps: readOptional(report, [...path, "network", "egress"], "rate", template.network?.egress),
+    ingressBps: readOptional(report, [...path, "network", "ingress"], "rate", template.network?.ingress),
+    volumes: sortedRecord(sizes),
   };
 }
 
 function readContainer(container: written.Container, path: Path, report: Report): Container {
+  const { lifecycle, ports = [], mounts = [] } = container;
   return {
-    name: container.name,
-    image: readImage(container.image, [...path, "image"], report),
-    command: container.command ?? null,
     args: wordsOrNull(container.args),
+    command: container.command ?? null,
     env: sortedRecord(container.env ?? {}),
-    user: container.user ?? null,
-    ports: sortedBy(
-      (container.ports ?? []).map(({ name, port, protocol, hostPort }) => {
-        return { name, port, protocol: protocol ?? "tcp", hostPort: hostPort ?? null };
-      }),
-      (port) => port.name,
-    ),
     health: container.health === undefined ? null : readHealth(container.health, [...path, "health"], report),
-    preStop: container.lifecycle?.preStop?.exec.command ?? null,
-    stopTimeoutMs: readQuantity(
-      report,
-      [...path, "lifecycle", "stopTimeout"],
-      "duration",
-      container.lifecycle?.stopTimeout ?? STOP_TIMEOUT,
-    ),
-    mounts: sortedBy(
-      (container.mounts ?? []).map(({ volume, path, readOnly }) => ({ volume, path: canonicalPath(path), readOnly: readOnly ?? false })),
-      (mount) => mount.path,
-    ),
+    image: readImage(container.image, [...path, "image"], report),
+    mounts: sortedBy(mounts.map(readMount), (mount) => mount.path),
+    name: container.name,
+    ports: sortedBy(ports.map(readPort), (port) => port.name),
+    preStop: lifecycle?.preStop?.exec.command ?? null,
+    stopTimeoutMs: readQuantity(report, [...path, "lifecycle", "stopTimeout"], "duration", lifecycle?.stopTimeout ?? STOP_TIMEOUT),
+    user: container.user ?? null,
   };
+}
+
+function readPort({ name, port, protocol, hostPort }: written.ContainerPort): Container["ports"][number] {
+  return { hostPort: hostPort ?? null, name, port, protocol: protocol ?? "tcp" };
+}
+
+function readMount({ volume, path, readOnly }: written.Mount): Container["mounts"][number] {
+  return { path: canonicalPath(path), readOnly: readOnly ?? false, volume };
 }
 
 /** No arguments and an empty list mean the same to Docker: the image's own. */
@@ -92,38 +91,36 @@ function readImage(image: string, path: Path, report: Report): string {
 
 function readHealth(health: written.Health, path: Path, report: Report): HealthCheck {
   return {
-    probe: readProbe(health),
-    intervalMs: readQuantity(report, [...path, "interval"], "duration", health.interval ?? HEALTH.interval),
-    timeoutMs: readQuantity(report, [...path, "timeout"], "duration", health.timeout ?? HEALTH.timeout),
     failures: health.failures ?? HEALTH.failures,
+    intervalMs: readQuantity(report, [...path, "interval"], "duration", health.interval ?? HEALTH.interval),
+    probe: readProbe(health),
     startPeriodMs: readQuantity(report, [...path, "startPeriod"], "duration", health.startPeriod ?? HEALTH.startPeriod),
+    timeoutMs: readQuantity(report, [...path, "timeout"], "duration", health.timeout ?? HEALTH.timeout),
   };
 }
 
 /** The schema lets exactly one of the three through. */
 function readProbe(health: written.Health): HealthCheck["probe"] {
-  if (health.http !== undefined) return { kind: "http", port: health.http.port, path: health.http.path ?? HEALTH.path };
+  if (health.http !== undefined) return { kind: "http", path: health.http.path ?? HEALTH.path, port: health.http.port };
   if (health.tcp !== undefined) return { kind: "tcp", port: health.tcp.port };
-  return { kind: "exec", command: health.exec?.command ?? [] };
+  return { command: health.exec?.command ?? [], kind: "exec" };
 }
 
-function readVolume(volume: written.Volume): Volume {
-  return volume.lvm === undefined
-    ? { name: volume.name, kind: "tmpfs" }
-    : { name: volume.name, kind: "lvm", filesystem: volume.lvm.filesystem ?? "ext4" };
+function readVolume({ name, lvm }: written.Volume): Volume {
+  return lvm === undefined ? { kind: "tmpfs", name } : { filesystem: lvm.filesystem ?? "ext4", kind: "lvm", name };
 }
 
 function readLimits({ cpu, memory, io }: written.ContainerResources, path: Path, report: Report): ContainerLimits {
   return {
-    cpuRequestMillis: readQuantity(report, [...path, "cpu", "request"], "cpu", cpu.request),
     cpuLimitMillis: readOptional(report, [...path, "cpu", "limit"], "cpu", cpu.limit),
-    memoryRequestBytes: readQuantity(report, [...path, "memory", "request"], "bytes", memory.request),
-    memoryLimitBytes: readOptional(report, [...path, "memory", "limit"], "bytes", memory.limit),
-    swapBytes: readQuantity(report, [...path, "memory", "swap"], "bytes", memory.swap ?? 0),
+    cpuRequestMillis: readQuantity(report, [...path, "cpu", "request"], "cpu", cpu.request),
     ioWeight: io?.weight ?? null,
+    memoryLimitBytes: readOptional(report, [...path, "memory", "limit"], "bytes", memory.limit),
+    memoryRequestBytes: readQuantity(report, [...path, "memory", "request"], "bytes", memory.request),
     readBps: readOptional(report, [...path, "io", "readBps"], "byteRate", io?.readBps),
-    writeBps: readOptional(report, [...path, "io", "writeBps"], "byteRate", io?.writeBps),
     readIops: io?.readIops ?? null,
+    swapBytes: readQuantity(report, [...path, "memory", "swap"], "bytes", memory.swap ?? 0),
+    writeBps: readOptional(report, [...path, "io", "writeBps"], "byteRate", io?.writeBps),
     writeIops: io?.writeIops ?? null,
   };
 }
