@@ -14,6 +14,8 @@ export interface FleetReading {
   isFenced(host: string, stopTimeoutMs: number): boolean;
   /** Pools in which too many hosts are silent at once. */
   readonly braked: ReadonlySet<string>;
+  /** The host's fresh report shows no Instance of the generation, and that the host would refuse to start one. */
+  isProvenGone(host: string, set: string, index: number, generation: number): boolean;
   /** Every generation of a slot that may be alive somewhere: claimed or seen, before the plan. */
   aliveOf(set: string, index: number): readonly { readonly host: string; readonly generation: number; readonly exclusive: boolean }[];
 }
@@ -29,6 +31,12 @@ export function readFleet(input: PlanInput, plan: Plan): FleetReading {
     isFresh,
     isConfirmedDead,
     isFenced: (name, stopTimeoutMs) => isFenced(input, name, poolOf(input, hosts, name), stopTimeoutMs),
+    isProvenGone: (name, set, index, generation) => {
+      const observation = freshObservation(input, name, poolOf(input, hosts, name));
+      if (observation === null) return false;
+      const shown = observation.instances.some((other) => other.set === set && other.index === index && other.generation === generation);
+      return !shown && (observation.floors[slotKey(set, index)] ?? 1) > generation;
+    },
     braked: brakedPools(input, isFresh, isConfirmedDead),
     aliveOf: (set, index) => {
       const slot = input.memory.sets.get(set)?.slots.get(index);

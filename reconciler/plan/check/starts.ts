@@ -54,6 +54,7 @@ function checkAlone(plan: Plan, start: Start, facts: FleetReading): Violation[] 
   for (const other of facts.aliveOf(start.set, start.index)) {
     const same = other.host === start.host && other.generation === start.generation;
     if (same || !(start.spec.exclusive || other.exclusive)) continue;
+    if (facts.isProvenGone(other.host, start.set, start.index, other.generation)) continue;
     if (facts.isConfirmedDead(other.host) && !facts.isFresh(other.host)) continue;
     if (!facts.isFresh(other.host) && facts.isFenced(other.host, stopTimeoutMs)) continue;
     const gone = isAfter(

@@ -1,0 +1,268 @@
+import type { Desired, DesiredHost } from "../../reconciler/core/desired.ts";
+import type { EventBody } from "../../reconciler/core/events.ts";
+import { slotKey } from "../../reconciler/core/ids.ts";
+import type { Memory } from "../../reconciler/core/memory.ts";
+import type { HostObservation, ObservedInstance, ObservedPort, ObservedVolume, TrashedVolume } from "../../reconciler/core/observation.ts";
+import { compareInstances } from "../../reconciler/core/order.ts";
+import type { Action, Plan, PlanInput } from "../../reconciler/core/plan.ts";
+import { check } from "../../reconciler/plan/check/check.ts";
+import { createPlanner, plan as freshPlan, type Planner } from "../../reconciler/plan/planner.ts";
+import { emptyMemory, fold } from "../../reconciler/run/fold.ts";
+
+/** A host of the plainest kind: every step works at once, in the order of the plan. */
+interface PureHost {
+  readonly name: string;
+  readonly desired: DesiredHost;
+  instances: ObservedInstance[];
+  ports: ObservedPort[];
+  volumes: ObservedVolume[];
+  trash: TrashedVolume[];
+  images: string[];
+  floors: Record<string, number>;
+  version: number;
+  heardAtMs: number;
+  silent: boolean;
+  observation: HostObservation | null;
+}
+
+/** What came of one pass in the pure world. */
+export interface PassResult {
+  readonly input: PlanInput;
+  readonly plan: Plan;
+}
+
+/**
+ * Plans and carries out passes without time, failure or concurrency: for golden plans and properties of the planner alone.
+ * Every pass asserts that the incremental plan is the fresh one and that `check` finds nothing.
+ */
+export class PureWorld {
+  nowMs = Date.UTC(2026, 0, 5, 12, 0, 0);
+  destroysFrozen: string | null = null;
+  memory: Memory = emptyMemory();
+  desired: Desired | null = null;
+  /** Says which actions fail, with what. */
+  fails: (action: Action) => { readonly code: string; readonly message: string } | null = () => null;
+  readonly hosts = new Map<string, PureHost>();
+  #planner: Planner = createPlanner();
+  readonly #startedAtMs = 0;
+
+  commit(desired: Desired): void {
+    this.desired = desired;
+    for (const host of desired.hosts) {
+      const known = this.hosts.get(host.name);
+      if (known === undefined) this.hosts.set(host.name, newHost(host, this.monotonicMs));
+    }
+    this.record({ type: "revision.accepted", commit: desired.revision.commit, hosts: desired.hosts.map((host) => host.name) });
+    this.record({ type: "host.inventoried", hosts: [...(this.memory.uninventoried ?? [])] });
+  }
+
+  get monotonicMs(): number {
+    return this.nowMs;
+  }
+
+  record(event: EventBody): void {
+    this.memory = fold(this.memory, [{ ...event, atMs: this.nowMs }]);
+  }
+
+  host(name: string): PureHost {
+    return this.hosts.get(name)!;
+  }
+
+  /** The reconciler is started again: what it worked out is forgotten, the journal is not. */
+  restart(): void {
+    this.#planner = createPlanner();
+  }
+
+  /** Changes an Instance behind the reconciler's back. */
+  tamper(set: string, index: number, change: Partial<ObservedInstance> | null): void {
+    for (const host of this.hosts.values()) {
+      host.instances = host.instances.flatMap((instance) => {
+        if (instance.set !== set || instance.index !== index) return [instance];
+        return change === null ? [] : [{ ...instance, ...change }];
+      });
+      host.observation = null;
+    }
+  }
+
+  input(): PlanInput {
+    const fleet = new Map(
+      [...this.hosts.values()].map((host) => {
+        if (!host.silent) host.heardAtMs = this.monotonicMs;
+        if (!host.silent) host.observation ??= observe(host);
+        return [host.name, { observation: host.observation, heardAtMs: host.heardAtMs, problem: host.silent ? "cut off" : "" }];
+      }),
+    );
+    return {
+      nowMs: this.nowMs,
+      monotonicMs: this.monotonicMs,
+      startedAtMs: this.#startedAtMs,
+      desired: this.desired!,
+      destroysFrozen: this.destroysFrozen,
+      memory: this.memory,
+      fleet,
+      busy: new Set(),
+    };
+  }
+
+  /** Plans without doing anything. */
+  plan(): PassResult {
+    const input = this.input();
+    const plan = this.#planner.plan(input);
+    const fresh = freshPlan(input);
+    if (JSON.stringify(plan) !== JSON.stringify(fresh)) {
+      throw new Error(`incremental plan differs\n${JSON.stringify(plan, null, 1)}\nfresh\n${JSON.stringify(fresh, null, 1)}`);
+    }
+    const violations = check(input, plan);
+    if (violations.length > 0) throw new Error(`check: ${JSON.stringify(violations, null, 1)}`);
+    return { input, plan };
+  }
+
+  /** One pass; `stopAfter` carries out only so many actions, as if the reconciler had died. */
+  pass(stopAfter = Infinity): PassResult {
+    const result = this.plan();
+    for (const intent of result.plan.intents) this.record(intent);
+    const failed = new Set<number>();
+    for (const action of result.plan.actions.slice(0, stopAfter)) {
+      if (action.needs.some((need) => failed.has(need))) {
+        failed.add(action.number);
+        continue;
+      }
+      const failure = this.fails(action) ?? this.unhealthy(action);
+      if (failure !== null) failed.add(action.number);
+      this.carryOut(action, failure);
+    }
+    return result;
+  }
+
+  /** Passes until a plan has no work left; returns how many passes worked. */
+  converge(most = 30): number {
+    for (let passes = 0; passes < most; passes++) {
+      const { plan } = this.pass();
+      if (plan.actions.length === 0 && plan.intents.length === 0) return passes;
+      this.nowMs += 1_000;
+    }
+    throw new Error(`not converged after ${most} passes: ${JSON.stringify(this.plan().plan.changes, null, 1)}`);
+  }
+
+  running(): string[] {
+    return [...this.hosts.values()]
+      .flatMap((host) => host.instances.map((instance) => `${slotKey(instance.set, instance.index)}@${host.name}`))
+      .sort();
+  }
+
+  /** Waiting for the health of what is not healthy fails. */
+  private unhealthy(action: Action): { readonly code: string; readonly message: string } | null {
+    if (action.kind !== "awaitHealthy") return null;
+    const instance = this.host(action.host).instances.find(
+      (other) => other.set === action.set && other.index === action.index && other.generation === action.generation,
+    );
+    return instance?.healthy === true ? null : { code: "unhealthy", message: "its health check fails" };
+  }
+
+  private carryOut(action: Action, failure: { readonly code: string; readonly message: string } | null): void {
+    const id = `${this.memory.plans}.${action.number}.${this.memory.sequence}`;
+    const { kind, host, set, index, generation, taskId, input } = action;
+    this.record({ type: "action.started", id, kind, host, set, index, generation, taskId });
+    if (failure === null) applyAction(this.hosts.get(host)!, action, this.nowMs);
+    const outcome = failure === null ? "done" : "failed";
+    this.record({ type: "action.ended", id, outcome, code: failure?.code ?? "", message: failure?.message ?? "", input });
+  }
+}
+
+function newHost(desired: DesiredHost, heardAtMs: number): PureHost {
+  const nothing = { instances: [], ports: [], volumes: [], trash: [], images: [], floors: {} };
+  return { name: desired.name, desired, ...nothing, version: 0, heardAtMs, silent: false, observation: null };
+}
+
+function observe(host: PureHost): HostObservation {
+  host.version++;
+  const { name, instances, ports, volumes, trash, images, floors, version, desired } = host;
+  return {
+    host: name,
+    boot: "1",
+    version,
+    capacity: desired.capacity,
+    capabilities: ["cgroup", "docker", "lvm", "ovs", "tc"],
+    instances: [...instances].sort(compareInstances),
+    volumes: [...volumes],
+    trash: [...trash],
+    ports: [...ports],
+    images: [...images].sort(),
+    floors: { ...floors },
+    foreign: [],
+  };
+}
+
+function applyAction(host: PureHost, action: Action, nowMs: number): void {
+  const { set, index, generation, taskId } = action;
+  const isSlot = (other: { set: string; index: number }): boolean => other.set === set && other.index === index;
+  const isIt = (other: ObservedInstance): boolean => isSlot(other) && other.generation === generation;
+  host.observation = null;
+  switch (action.kind) {
+    case "pullImage":
+      host.images = [...new Set([...host.images, action.image])];
+      return;
+    case "createVolume":
+      host.volumes.push({ set, index, name: action.volume, kind: "lvm", sizeBytes: action.sizeBytes, usedBytes: 0 });
+      return;
+    case "growVolume":
+      host.volumes = host.volumes.map((volume) =>
+        isSlot(volume) && volume.name === action.volume ? { ...volume, sizeBytes: action.sizeBytes } : volume,
+      );
+      return;
+    case "attachPort":
+      host.ports = [...host.ports.filter((port) => !isSlot(port)), { set, index, generation, ip: action.ip }];
+      return;
+    case "startInstance":
+      host.instances = [...host.instances.filter((other) => !isIt(other)), instanceOf(action, nowMs)];
+      return;
+    case "updateLive":
+    case "replaceContainers":
+      host.instances = host.instances.map((other) =>
+        isIt(other) ? { ...other, ...describeSpec(action.spec), phase: "running", healthy: true } : other,
+      );
+      return;
+    case "stopInstance":
+      host.instances = host.instances.map((other) => (isIt(other) ? { ...other, phase: "stopped", healthy: false } : other));
+      return;
+    case "removeInstance":
+      host.instances = host.instances.filter((other) => !isIt(other));
+      host.floors[slotKey(set, index)] = Math.max(host.floors[slotKey(set, index)] ?? 1, generation + 1);
+      return;
+    case "detachPort":
+      host.ports = host.ports.filter((port) => !isSlot(port));
+      return;
+    case "trashVolume": {
+      const volume = host.volumes.find((candidate) => isSlot(candidate) && candidate.name === action.volume)!;
+      host.volumes = host.volumes.filter((candidate) => candidate !== volume);
+      host.trash.push({ ...volume, id: `${set}-${index}-${volume.name}-${generation}`, trashedAtMs: nowMs, taskId, commit: action.commit });
+      return;
+    }
+    case "purgeVolume":
+      host.trash = host.trash.filter((entry) => entry.id !== action.trashId);
+      return;
+    case "awaitHealthy":
+    case "confirmGone":
+      return;
+    default:
+      return action satisfies never;
+  }
+}
+
+type Spec = Extract<Action, { kind: "startInstance" }>["spec"];
+
+function describeSpec(
+  spec: Spec,
+): Pick<
+  ObservedInstance,
+  "infraHash" | "containerHashes" | "specHash" | "live" | "liveHash" | "resources" | "hostPorts" | "images" | "exclusive" | "priority"
+> {
+  const { infraHash, containerHashes, specHash, live, liveHash, resources, hostPorts, exclusive, priority } = spec;
+  const images = Object.fromEntries(spec.template.containers.map((container) => [container.name, container.image]));
+  return { infraHash, containerHashes, specHash, live, liveHash, resources, hostPorts, exclusive, priority, images };
+}
+
+function instanceOf(action: Extract<Action, { kind: "startInstance" }>, _nowMs: number): ObservedInstance {
+  const { set, index, generation, taskId, ip, spec } = action;
+  return { set, index, generation, phase: "running", healthy: true, ...describeSpec(spec), ip, taskId, message: "" };
+}
