@@ -51,7 +51,7 @@ function expandBracket(text: string): readonly string[] | string {
     if (match === null) return `\`[${text}]\` must hold numbers or ranges of numbers with commas, such as \`[001-500]\` or \`[1-3,7]\`.`;
     const from = match[1]!;
     const to = match[2] ?? from;
-    const padded = from.startsWith("0") || to.startsWith("0");
+    const padded = /^0\d/.test(from) || /^0\d/.test(to);
     if (padded && from.length !== to.length) {
       return `The ends of \`${item.trim()}\` have different lengths; with leading zeros write both with equally many digits, such as \`001-500\`.`;
     }

@@ -122,7 +122,7 @@ export function formatDuration(durationMs: number): string {
 /** A share: `80%` → 0.8. Not limited to 100 %: the caller knows its range. */
 export function parsePercent(written: string): number | null {
   if (!/^\d{1,6}(\.\d{1,3})?%$/.test(written)) return null;
-  return Number(written.slice(0, -1)) / 100;
+  return Number(`${written.slice(0, -1)}e-2`);
 }
 
 /** 0.8 → `80%`; three decimals at most. */
