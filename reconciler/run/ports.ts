@@ -72,7 +72,7 @@ export interface Journal {
   snapshot(memory: Memory): void;
   /** Events of one Task, in order; for `trace`. */
   eventsOfTask(taskId: string): readonly JournalEvent[];
-  /** Newest Tasks first, for `trace` without an id. */
+  /** Openings of the newest Tasks, newest first, then the closings of those that are over; for `trace` without an id. */
   recentTasks(limit: number): readonly JournalEvent[];
   /** Newest events about one Set, oldest of them first; for `explain`. */
   eventsOfSet(set: string, limit: number): readonly JournalEvent[];

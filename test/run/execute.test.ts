@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { type Chain, DONE, newRig } from "./rig.ts";
+import { type Chain, DONE, loaded, newRig } from "./rig.ts";
 
 function pulls(host: string, set: string, count: number, change: Partial<Chain> = {}): Chain[] {
   return Array.from({ length: count }, (_, index) => ({ host, set, index, kinds: ["pullImage"], ...change }));
@@ -102,6 +102,23 @@ describe("an unknown outcome", () => {
     expect(rig.written().filter((line) => line.startsWith("ended"))).toEqual(["ended 1.0 unknown deadline", "ended 1.1 done"]);
   });
 
+  test("other slots of a host in doubt wait until it was observed", async () => {
+    const rig = newRig();
+    const host = rig.hosts.add("a", { apply: ({ index }) => (index === 0 ? { does: "lose-reply" } : DONE), observe: "hangs" });
+    rig.chains = pulls("a", "web", 1);
+    await rig.begin();
+    rig.chains = pulls("a", "web", 2);
+    rig.source.reading = loaded("c2");
+    rig.source.onChange();
+    await rig.clock.advance(2_000);
+    expect(rig.reconciler.view()).toMatchObject({ waiting: 1, inFlight: [] });
+    expect(host.requests).toHaveLength(1);
+    host.observe = "answers";
+    await rig.clock.advance(15_000);
+    expect(host.effects.size).toBe(2);
+    expect(host.requests).toHaveLength(2);
+  });
+
   test("no request goes to a host in doubt; when it stays silent it counts as lost and its slots are free", async () => {
     const rig = newRig({ observeMs: 1_000, retryMs: 100 });
     const host = rig.hosts.add("a", { apply: () => ({ does: "lose-reply" }), observe: "fails" });
@@ -188,7 +205,7 @@ describe("a superseding plan", () => {
     rig.chains = pulls("a", "old", 5);
     await rig.begin();
     rig.chains = pulls("a", "new", 1);
-    rig.source.reading = { kind: "loaded", manifests: { revision: { commit: "c2" }, pools: [], sets: [], policies: [] } };
+    rig.source.reading = loaded("c2");
     rig.source.onChange();
     await rig.clock.advance(500);
     expect(rig.inputs.at(-1)!.busy).toEqual(new Set(["old/0"]));
@@ -208,18 +225,21 @@ describe("a superseding plan", () => {
   });
 });
 
-test("nothing starts on a host that is lost", async () => {
-  const rig = newRig();
+test("nothing starts on a host that is lost, even before the next pass", async () => {
+  const rig = newRig({ debounceMs: 1_000 });
   const host = rig.hosts.add("a", { apply: () => DONE, observe: "answers" });
   rig.hosts.add("b", { apply: () => ({ does: "done", tookMs: 300 }) });
   rig.chains = [...pulls("b", "db", 1), ...pulls("a", "web", 1, { after: ["db/0"] })];
-  rig.source.reading = { kind: "loaded", manifests: { revision: { commit: "c1" }, pools: [], sets: [], policies: [] } };
+  rig.source.reading = loaded("c1");
   rig.reconciler.start();
   await rig.clock.advance(100);
+  expect(rig.reconciler.view()).toMatchObject({ inFlight: [{ action: { host: "b" } }], waiting: 1 });
   rig.hosts.lose("a", "connection refused");
+  await rig.clock.advance(350);
+  expect(rig.hosts.log).toEqual(["b pullImage db/0#1"]);
   await rig.clock.advance(5_000);
   expect(host.requests).toHaveLength(0);
   rig.hosts.push("a");
-  await rig.clock.advance(1_000);
+  await rig.clock.advance(3_000);
   expect(host.effects.size).toBe(1);
 });
