@@ -60,8 +60,9 @@ export function emptyMemory(): Memory {
 
 /**
  * Memory after the events. Takes the given Memory over: its maps are updated in place, so use only the returned
- * object from here on. Throws a JournalError at an illegal event, after which the Memory is spoilt; fold before
- * the journal appends, and an illegal event is never written.
+ * object from here on. Throws a JournalError at an illegal event, of which nothing is folded in; if others came
+ * before it in the same call, the Memory is spoilt. Fold before the journal appends, and an illegal event is
+ * never written.
  */
 export function fold(memory: Memory, events: readonly JournalEvent[]): Memory {
   const draft = { ...memory } as Draft;

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { EventBody } from "../../reconciler/core/events.ts";
+import { serializeMemory } from "../../reconciler/core/memory-json.ts";
 import type { Memory, SetMemory } from "../../reconciler/core/memory.ts";
 import { emptyMemory, fold } from "../../reconciler/run/fold.ts";
 import { JournalError } from "../../reconciler/run/fold/draft.ts";
@@ -210,8 +211,10 @@ test.each<[rule: string, before: EventBody[], illegal: EventBody]>([
   ],
   ["there is no hold on set web", [], { type: "hold.released", scope: "set", name: "web", who: "ann" }],
   ["no revision was accepted yet, so there are no hosts", [], { type: "host.inventoried", hosts: ["a-1"] }],
-])("refuses: %s", (rule, before, illegal) => {
+])("refuses, and changes nothing: %s", (rule, before, illegal) => {
   const memory = after(...before);
+  const untouched = JSON.stringify(serializeMemory(memory));
   const message = `journal event ${before.length + 1} (${illegal.type}) is illegal: ${rule}`;
   expect(() => fold(memory, [{ atMs: 99, ...illegal }])).toThrow(new JournalError(message));
+  expect(JSON.stringify(serializeMemory(memory))).toBe(untouched);
 });

@@ -94,7 +94,9 @@ describe.each(openers)("a journal %s", (_, open) => {
   test("lists recent Tasks newest first, and a Set's newest events oldest first", () => {
     const journal = kept(open());
     for (let number = 1; number <= 4; number++) journal.append(taskEvents(`t${number}`, number, number * 1000));
-    expect(journal.recentTasks(3).map((event) => (event as { taskId: string }).taskId)).toEqual(["t4", "t3", "t2"]);
+    const recent = journal.recentTasks(3).map((event) => `${event.type} ${(event as { taskId: string }).taskId}`);
+    const closed = ["task.closed t2", "task.closed t3", "task.closed t4"];
+    expect(recent).toEqual(["task.opened t4", "task.opened t3", "task.opened t2", ...closed]);
     expect(journal.eventsOfSet("web", 2).map((event) => event.type)).toEqual(["action.ended", "task.closed"]);
     expect(journal.eventsOfSet("db", 2)).toEqual([]);
     const hold = { scope: "set", name: "db", who: "ann", why: "", sinceMs: 1, untilMs: null } as const;

@@ -149,7 +149,10 @@ class SqliteJournal implements StoredJournal {
   }
 
   recentTasks(limit: number): readonly JournalEvent[] {
-    return this.#query("WHERE type = 'task.opened' ORDER BY sequence DESC LIMIT ?", limit);
+    const newest = "type = 'task.opened' ORDER BY sequence DESC LIMIT ?";
+    const opened = this.#query(`WHERE ${newest}`, limit);
+    const tasks = `SELECT task_id FROM events WHERE ${newest}`;
+    return [...opened, ...this.#query(`WHERE type = 'task.closed' AND task_id IN (${tasks}) ORDER BY sequence`, limit)];
   }
 
   eventsOfSet(set: string, limit: number): readonly JournalEvent[] {

@@ -29,11 +29,12 @@ export function openMemoryJournal(): StoredJournal {
     },
     eventsSinceSnapshot: () => events.length - (saved?.sequence ?? 0),
     eventsOfTask: (taskId) => about((attribution) => attribution.taskId === taskId),
-    recentTasks: (limit) =>
-      lastOf(
-        events.filter((event) => event.type === "task.opened"),
-        limit,
-      ).toReversed(),
+    recentTasks(limit) {
+      const all = events.filter((event) => event.type === "task.opened");
+      const opened = lastOf(all, limit).toReversed();
+      const ids = new Set(opened.map((event) => event.taskId));
+      return [...opened, ...events.filter((event) => event.type === "task.closed" && ids.has(event.taskId))];
+    },
     eventsOfSet: (set, limit) =>
       lastOf(
         about((attribution) => attribution.set === set),
