@@ -2,7 +2,7 @@ import { suggest } from "../../core/suggest.ts";
 import { offsetOf, placeOf } from "./locate.ts";
 import type { Mistake } from "./mistake.ts";
 import type { SchemaError } from "./schema-error.ts";
-import { definitionOf } from "./schemas.ts";
+import { definitionOf, placesOf, type Kind } from "./schemas.ts";
 import { shorten } from "./shorten.ts";
 import type { YamlDocument } from "./yaml-structure.ts";
 
@@ -32,14 +32,22 @@ const FOREIGN_FIELDS: Readonly<Record<string, string>> = {
 export function unknownFieldMistake(
   error: SchemaError,
   document: YamlDocument,
+  kind: Kind,
 ): { readonly mistake: Mistake; readonly meant: string | null } {
   const field = String(error.params["additionalProperty"]);
   const allowed = fieldsOf(error.schema);
   const near = likely(field, allowed);
   const offset = placeOf(document, [...error.path, field]).keyOffset;
   const message = `${error.where} has no field \`${shorten(field)}\`; allowed: ${allowed.join(", ")}`;
-  const hint = near === null ? "Remove it, or mend the indentation if it belongs to another map." : `Did you mean \`${near}\`?`;
+  const hint = near === null ? placeHint(field, kind) : `Did you mean \`${near}\`?`;
   return { mistake: { code: "manifest-unknown-field", offset, message, hint }, meant: near === null ? null : `${error.where}/${near}` };
+}
+
+/** Where a field that is right elsewhere belongs: mostly the indentation is wrong. */
+function placeHint(field: string, kind: Kind): string {
+  const places = placesOf(kind, field);
+  if (places.length === 0) return "Remove it.";
+  return `A field of this name belongs to ${places.slice(0, 3).join(" or ")}: mend the indentation.`;
 }
 
 /** A required field nobody wrote; nothing where an unknown one probably stands for it. */
@@ -59,12 +67,12 @@ export function choiceMistake(error: SchemaError, document: YamlDocument, meant:
   if (written.length === 0 && options.some((option) => meant.has(`${error.where}/${option}`))) return [];
   const rule = `${error.keyword === "oneOf" ? "exactly" : "at least"} one of ${quoted(options, ", ")}`;
   if (written.length === 0) {
-    const message = `${error.where} has none of the fields of which it needs ${rule}`;
+    const message = `${error.where} needs ${rule}, and has none`;
     return [{ code: "manifest-choice", offset: offsetOf(document, error.path), message, hint: "" }];
   }
   const offset = Math.max(...written.map((option) => placeOf(document, [...error.path, option]).keyOffset));
   const message = `${error.where} has ${quoted(written, " and ")}, but takes ${rule}`;
-  return [{ code: "manifest-choice", offset, message, hint: "Remove all but one." }];
+  return [{ code: "manifest-choice", offset, message, hint: "Remove one of them." }];
 }
 
 /** The field a wrong one most likely stands for. */

@@ -80,12 +80,20 @@ function explainEnum(error: SchemaError, shown: string): Explanation {
 function explainType(error: SchemaError): Explanation {
   const types = [error.rule].flat().map(String);
   const form = error.schema["patternErrorMessage"];
-  const wanted = types.length > 1 && typeof form === "string" ? form : `it must be ${types.map((type) => TYPE_WORDS[type]).join(" or ")}`;
-  const message = `${error.where} is ${show(error)}; ${wanted}`;
-  return { code: "manifest-type", message, hint: typeHint(error, types) };
+  const quotable = types.includes("string") && isQuotable(error);
+  const wanted = typeof form === "string" && !quotable ? form : `it must be ${types.map((type) => TYPE_WORDS[type]).join(" or ")}`;
+  const message = `${error.where} is ${typeof error.value === "number" ? "the number " : ""}${show(error)}; ${wanted}`;
+  return { code: "manifest-type", message, hint: typeHint(error, types, quotable) };
 }
 
-function typeHint(error: SchemaError, types: readonly string[]): string {
+/** True when the value would do if it stood in quotes. */
+function isQuotable({ value, written, schema }: SchemaError): boolean {
+  if (typeof value !== "number" && typeof value !== "boolean") return false;
+  const pattern = schema["pattern"];
+  return typeof pattern !== "string" || new RegExp(pattern, "u").test(written ?? String(value));
+}
+
+function typeHint(error: SchemaError, types: readonly string[], quotable: boolean): string {
   const { value, written } = error;
   if (value === null) return "Write a value after the colon, or remove the field.";
   if (types.includes("array"))
@@ -93,10 +101,11 @@ function typeHint(error: SchemaError, types: readonly string[]): string {
       ? "Start each item with `- `."
       : `Write \`[${shorten(written ?? "")}]\`, or each item on its own line after \`- \`.`;
   if (types.includes("object")) return "Write its fields on the following lines, indented.";
-  if (types.includes("string") && (typeof value === "number" || typeof value === "boolean")) {
-    const text = written ?? String(value);
-    const read = text === String(value) ? "" : `; without quotes YAML reads ${String(value)}`;
-    return `Put it in quotes: "${shorten(text)}"${read}.`;
+  if (quotable) {
+    const read = JSON.stringify(value);
+    const text = written ?? read;
+    const otherwise = text === read ? "" : `; without quotes YAML reads ${read}`;
+    return `Put it in quotes: "${shorten(text)}"${otherwise}.`;
   }
   if (typeof value === "string" && types.some((type) => type === "integer" || type === "number") && /^-?\d+(\.\d+)?$/.test(value)) {
     return `Remove the quotes: ${shorten(value)}.`;
@@ -113,7 +122,7 @@ function show(error: SchemaError): string {
   if (Array.isArray(value)) return "a list";
   if (typeof value === "object") return "a map";
   if (typeof value === "string") return JSON.stringify(shorten(value));
-  return typeof value === "number" ? `the number ${shorten(written ?? String(value))}` : JSON.stringify(value);
+  return shorten(written ?? JSON.stringify(value));
 }
 
 function value(message: string, hint = ""): Explanation {

@@ -54,7 +54,7 @@ function readTokens(source: SourceText): CST.Token[] | Mistake {
 /** The first syntax error, as the rest mostly follows from it; else whatever is wrong with the structure. */
 function documentMistakes(document: YamlDocument, text: string): readonly Mistake[] {
   const error = [...document.errors, ...document.warnings].sort((a, b) => a.pos[0] - b.pos[0])[0];
-  return error === undefined ? structureMistakes(document) : [explainYamlError(error, text)];
+  return error === undefined ? structureMistakes(document) : [explainYamlError(error, document, text)];
 }
 
 function isEmpty(document: YamlDocument): boolean {

@@ -32,7 +32,7 @@ export function readDocument(document: YamlDocument, validators: Readonly<Record
   if (typeof value !== "object" || value === null || Array.isArray(value)) return refused(notAMap(value, document));
   const kind = (value as { readonly kind?: unknown }).kind;
   if (!isKind(kind)) return refused(unknownKind(kind, document));
-  const mistakes = schemaMistakes(validators[kind], value, document);
+  const mistakes = schemaMistakes(kind, validators[kind], value, document);
   return mistakes.length === 0 ? { kind, value } : { kind: null, mistakes };
 }
 
@@ -66,7 +66,7 @@ function unknownKind(kind: unknown, document: YamlDocument): Mistake {
       hint: "Keep other YAML files outside the folder of manifests.",
     };
   }
-  const shown = typeof kind === "string" ? JSON.stringify(shorten(kind)) : "no text";
+  const shown = typeof kind === "string" ? JSON.stringify(shorten(kind)) : "not text";
   return { code: "manifest-kind", offset, message: `kind is ${shown}; ${allowed}`, hint: typeof kind === "string" ? kindHint(kind) : "" };
 }
 

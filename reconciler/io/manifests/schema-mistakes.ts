@@ -4,6 +4,7 @@ import { choiceMistake, missingMistake, unknownFieldMistake } from "./explain-fi
 import { explainName, explainValue } from "./explain-value.ts";
 import type { Mistake } from "./mistake.ts";
 import { describeError, type SchemaError } from "./schema-error.ts";
+import type { Kind } from "./schemas.ts";
 import type { YamlDocument } from "./yaml-structure.ts";
 
 /** Keywords about one value, the most telling first: only the first that fails is told. */
@@ -13,9 +14,9 @@ const VALUE_KEYWORDS = [
   "enum",
   "maxLength",
   "pattern",
-  "form",
   "minimum",
   "maximum",
+  "form",
   "minItems",
   "maxItems",
   "uniqueItems",
@@ -23,10 +24,12 @@ const VALUE_KEYWORDS = [
 ];
 
 /** What is wrong with a document by the schema of its kind: one mistake for each thing a person has to mend. */
-export function schemaMistakes(validate: ValidateFunction, value: unknown, document: YamlDocument): readonly Mistake[] {
+export function schemaMistakes(kind: Kind, validate: ValidateFunction, value: unknown, document: YamlDocument): readonly Mistake[] {
   if (validate(value)) return [];
   const errors = (validate.errors ?? []).filter(isTelling).map((error) => describeError(error, document));
-  const unknown = errors.filter(({ keyword }) => keyword === "additionalProperties").map((error) => unknownFieldMistake(error, document));
+  const unknown = errors
+    .filter(({ keyword }) => keyword === "additionalProperties")
+    .map((error) => unknownFieldMistake(error, document, kind));
   const meant = new Set(unknown.flatMap(({ meant }) => (meant === null ? [] : [meant])));
   const lacking = errors.flatMap((error) => {
     if (error.keyword === "required") return missingMistake(error, document, meant);

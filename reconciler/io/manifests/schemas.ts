@@ -33,10 +33,31 @@ export function compileSchemas(): Readonly<Record<Kind, ValidateFunction>> {
   return { HostPool: ajv.compile(hostPoolSchema), Policy: ajv.compile(policySchema), Set: ajv.compile(setSchema) };
 }
 
+/** Where in a manifest of this kind a field may stand, such as `spec.template.containers[]`; each place once. */
+export function placesOf(kind: Kind, field: string): readonly string[] {
+  const root = { HostPool: hostPoolSchema, Policy: policySchema, Set: setSchema }[kind];
+  return collectPlaces(root as SchemaNode, "", field);
+}
+
+interface SchemaNode {
+  readonly description?: string;
+  readonly $ref?: string;
+  readonly items?: SchemaNode;
+  readonly properties?: Readonly<Record<string, SchemaNode>>;
+}
+
+function collectPlaces(node: SchemaNode, path: string, field: string): string[] {
+  const schema = node.$ref === undefined ? node : (definitionOf(node.$ref) ?? {});
+  if (schema.items !== undefined) return collectPlaces(schema.items, `${path}[]`, field);
+  const children = Object.entries(schema.properties ?? {});
+  const below = children.flatMap(([name, child]) => collectPlaces(child, path === "" ? name : `${path}.${name}`, field));
+  return children.some(([name]) => name === field) ? [path === "" ? "the top" : path, ...below] : below;
+}
+
 /** The definition a `$ref` names; the names are unique over all schemas. */
-export function definitionOf(reference: string): { readonly description?: string } | undefined {
+export function definitionOf(reference: string): SchemaNode | undefined {
   const name = reference.slice(reference.lastIndexOf("/") + 1);
-  return ([commonSchema, hostPoolSchema, policySchema, setSchema] as { $defs: Record<string, { description?: string }> }[])
+  return ([commonSchema, hostPoolSchema, policySchema, setSchema] as { $defs: Record<string, SchemaNode> }[])
     .map(({ $defs }) => $defs[name])
     .find((definition) => definition !== undefined);
 }

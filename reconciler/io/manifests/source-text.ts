@@ -27,7 +27,7 @@ export function codeFrame(source: SourceText, position: SourcePosition): string 
   const width = String(position.line).length;
   const start = position.column <= MAX_SHOWN_COLUMNS ? 0 : position.column - 1 - MAX_SHOWN_COLUMNS / 2;
   const shown = [position.line - 1, position.line]
-    .filter((line) => line >= 1)
+    .filter((line) => line === position.line || (line >= 1 && start === 0))
     .map((line) => `  ${String(line).padStart(width)} | ${lineText(source, line).slice(start, start + MAX_SHOWN_COLUMNS)}`);
   const caret = `  ${" ".repeat(width)} | ${" ".repeat(position.column - 1 - start)}^`;
   return [...shown, caret].map((line) => line.trimEnd()).join("\n");
