@@ -163,6 +163,14 @@ export class SimWorld {
     }
   }
 
+  /** Ends the faults of one host and switches it on. Throws for an unknown one. */
+  restore(host: string): void {
+    const { agent, network } = this.#member(host);
+    network.mend();
+    agent.recover();
+    agent.powerOn();
+  }
+
   /** Nothing moves any more; with a store the world goes on from here when it is opened again. */
   close(): void {
     this.#timers.close();

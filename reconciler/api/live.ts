@@ -1,0 +1,169 @@
+import type { EventBody } from "../core/events.ts";
+import { planSummary, planVerdict, plural } from "../plan/render.ts";
+import type { Reconciler, ReconcilerEvent, ReconcilerView } from "../run/reconciler.ts";
+import type { Clock } from "../run/ports.ts";
+import type { LiveEvent } from "./types.ts";
+
+/** Shortest time between two lines of progress. */
+const PROGRESS_EVERY_MS = 1000;
+
+interface Story {
+  readonly reconciler: Pick<Reconciler, "view" | "settled">;
+  readonly ended: AbortSignal;
+  readonly clock: Clock;
+  readonly tell: (event: LiveEvent) => void;
+  /** Tasks opened since the last plan was told. */
+  opened: number;
+  /** Wall clock at which the present work began; null: nothing is under way. */
+  busySinceMs: number | null;
+  toldProgressAtMs: number;
+}
+
+/** Tells a listener, in few lines, what a reconciler does; returns how to stop that. */
+export function tellLive(
+  reconciler: Pick<Reconciler, "view" | "onEvent" | "settled">,
+  clock: Clock,
+  tell: (event: LiveEvent) => void,
+): () => void {
+  const end = new AbortController();
+  const story: Story = { reconciler, clock, tell, ended: end.signal, opened: 0, busySinceMs: null, toldProgressAtMs: 0 };
+  const stop = reconciler.onEvent((event) => hear(story, event));
+  return () => {
+    end.abort();
+    stop();
+  };
+}
+
+function hear(story: Story, event: ReconcilerEvent): void {
+  if (event.type === "journalled") return hearJournal(story, event.event);
+  const { plan, violations } = event.result;
+  for (const violation of violations)
+    story.tell({
+      type: "problem",
+      atMs: story.clock.now(),
+      text: `plan refused by the check: ${violation.text.split("\n")[0]} [${violation.code}]`,
+    });
+  if (plan === null) return;
+  if (story.opened > 0) {
+    const changes = plan.changes.filter((change) => change.kind !== "keep");
+    story.tell({ type: "plan", atMs: story.clock.now(), changes, text: `plan ${plan.hash.slice(0, 4)}: ${planSummary(plan)}` });
+    story.opened = 0;
+    if (story.busySinceMs === null) awaitEnd(story);
+  }
+  if (story.busySinceMs !== null) tellProgress(story, story.reconciler.view());
+}
+
+/** Work began: tells when it is over. */
+function awaitEnd(story: Story): void {
+  const { reconciler, clock, ended } = story;
+  const sinceMs = clock.now();
+  story.busySinceMs = sinceMs;
+  const tellEnd = (): void => {
+    const view = reconciler.view();
+    const atMs = clock.now();
+    story.busySinceMs = null;
+    story.tell({ type: "settled", atMs, text: `${endWords(view)} after ${((atMs - sinceMs) / 1000).toFixed(1)} s: ${runningWords(view)}` });
+  };
+  // Rejects when the listener or the reconciler ends: nobody is left to be told.
+  reconciler.settled(ended).then(tellEnd, () => {});
+}
+
+function tellProgress(story: Story, view: ReconcilerView): void {
+  const nowMs = story.clock.now();
+  if (nowMs - story.toldProgressAtMs < PROGRESS_EVERY_MS) return;
+  story.toldProgressAtMs = nowMs;
+  const done = healthyInstances(view);
+  const total = placedSlots(view);
+  const steps = view.inFlight.length === 0 ? "" : `, ${plural(view.inFlight.length, "step")} under way`;
+  story.tell({ type: "progress", atMs: nowMs, done, total, text: `${done} of ${plural(total, "Instance")} ready${steps}` });
+}
+
+function endWords({ pass }: ReconcilerView): string {
+  const plan = pass?.plan ?? null;
+  if (plan === null || planVerdict(plan) === "nothing") return "converged";
+  return plan.held.length > 0 ? "stopped, destroys wait to be confirmed," : "stopped, the rest waits,";
+}
+
+function runningWords(view: ReconcilerView): string {
+  const sets = view.desired?.sets.size ?? 0;
+  const hosts = view.desired?.hosts.length ?? 0;
+  return `${plural(healthyInstances(view), "Instance")} of ${plural(sets, "Set")} on ${plural(hosts, "host")}`;
+}
+
+function healthyInstances(view: ReconcilerView): number {
+  let count = 0;
+  for (const { observation, problem } of view.fleet.values()) {
+    if (observation === null || problem !== "") continue;
+    for (const instance of observation.instances) if (instance.phase === "running" && instance.healthy) count += 1;
+  }
+  return count;
+}
+
+/** Claims and slots that are about to be placed. */
+function placedSlots(view: ReconcilerView): number {
+  let count = 0;
+  for (const set of view.memory.sets.values()) for (const slot of set.slots.values()) if (slot.current !== null) count += 1;
+  return count;
+}
+
+/** What operators look for, as lines; claims, counts and single steps that went well make none. */
+function hearJournal(story: Story, event: EventBody): void {
+  if (event.type === "task.opened") story.opened += 1;
+  const line = journalLine(event);
+  if (line !== null) story.tell({ ...line, atMs: story.clock.now() });
+}
+
+type Line =
+  | { readonly type: "revision"; readonly commit: string; readonly text: string }
+  | { readonly type: "rejected"; readonly commit: string | null; readonly text: string }
+  | { readonly type: "problem" | "operator"; readonly text: string };
+
+function journalLine(event: EventBody): Line | null {
+  switch (event.type) {
+    case "revision.accepted":
+      return { type: "revision", commit: event.commit, text: `revision ${event.commit.slice(0, 7)} is valid and counts now` };
+    case "revision.rejected":
+      return {
+        type: "rejected",
+        commit: event.commit,
+        text: `${event.commit === null ? "the source" : `commit ${event.commit.slice(0, 7)}`} is not used: ${event.why}`,
+      };
+    case "action.ended":
+      return event.outcome === "done"
+        ? null
+        : {
+            type: "problem",
+            text: `a step ${event.outcome === "unknown" ? "got no answer" : event.outcome}: ${event.message} [${event.code}]`,
+          };
+    case "slot.crashed":
+      return { type: "problem", text: `${event.set}/${event.index} crashed on ${event.host}: ${event.message}` };
+    case "hold.placed":
+      return { type: "operator", text: `${event.hold.who} holds ${event.hold.scope} ${event.hold.name}: ${event.hold.why}` };
+    case "hold.released":
+      return { type: "operator", text: `${event.who} released ${event.scope} ${event.name}` };
+    case "host.state":
+      return {
+        type: "operator",
+        text: `${event.who} ${event.state === null ? "gave back" : `set to ${event.state}`} host ${event.host}${event.why === "" ? "" : `: ${event.why}`}`,
+      };
+    case "host.dead":
+      return { type: "operator", text: `${event.who} confirmed host ${event.host} dead: ${event.why}` };
+    case "host.returned":
+      return { type: "problem", text: `host ${event.host}, confirmed dead, speaks again` };
+    case "destroys.confirmed":
+      return { type: "operator", text: `${event.who} confirmed the destroys ${event.hash}` };
+    case "task.opened":
+    case "task.closed":
+    case "plan.started":
+    case "host.inventoried":
+    case "set.counted":
+    case "slot.placed":
+    case "slot.adopted":
+    case "slot.resized":
+    case "slot.retired":
+    case "slot.cleared":
+    case "slot.settled":
+    case "action.started":
+      return null;
+  }
+}

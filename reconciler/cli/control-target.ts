@@ -1,0 +1,81 @@
+import type { ControlTarget, FolderPlan, SimFault } from "../api/target.ts";
+import type { Picture } from "../api/rows.ts";
+import { tellLive } from "../api/live.ts";
+import { UserError } from "../core/errors/user-error.ts";
+import type { Plan } from "../core/plan.ts";
+import { createPlanner } from "../plan/planner.ts";
+import { JournalError } from "../run/fold/draft.ts";
+import type { OperatorEvent, Reconciler } from "../run/reconciler.ts";
+import type { SimWorld } from "../sim/world.ts";
+import type { Composition } from "./compose.ts";
+import { desiredFromFolder } from "./folder.ts";
+import { whatIf } from "./what-if.ts";
+
+/** What the control server shows and does, over a running reconciler. */
+export function controlTarget({ reconciler, hosts, journal, clock }: Composition, fleet: string): ControlTarget {
+  const picture = (): Picture | null => pictureOf(reconciler, clock);
+  return {
+    fleet,
+    picture,
+    journal,
+    record: (event) => record(reconciler, event),
+    nudge: () => reconciler.nudge(),
+    planFolder: (dir, signal) => planFolder(picture(), dir, signal),
+    subscribe: (listener) => tellLive(reconciler, clock, listener),
+    simulate: (host, fault) => simulate(hosts.world, host, fault),
+  };
+}
+
+/** The newest pass with what is known now; null before the first valid revision. */
+function pictureOf(reconciler: Reconciler, clock: Composition["clock"]): Picture | null {
+  const { desired, memory, fleet, pass } = reconciler.view();
+  if (desired === null || pass === null) return null;
+  const { startedAtMs, destroysFrozen, busy } = pass.input;
+  const input = { nowMs: clock.now(), monotonicMs: clock.monotonic(), startedAtMs, desired, destroysFrozen, memory, fleet, busy };
+  return { input, plan: pass.plan ?? noPlan(desired.revision.commit, pass.violations) };
+}
+
+/** Shown when the planner failed: nothing is done, and why. */
+function noPlan(commit: string, violations: readonly { readonly code: string; readonly text: string }[]): Plan {
+  const problems = violations.map(({ code, text }) => ({
+    code,
+    severity: "error" as const,
+    subject: "source",
+    text: text.split("\n")[0]!,
+  }));
+  return { hash: "", commit, changes: [], unchanged: 0, actions: [], intents: [], problems, held: [], wakeAtMs: null };
+}
+
+function record(reconciler: Reconciler, event: OperatorEvent): void {
+  try {
+    reconciler.record(event);
+  } catch (error) {
+    if (!(error instanceof JournalError)) throw error;
+    throw new UserError("usage", error.message, "See how things stand with: setpoint status");
+  }
+}
+
+async function planFolder(picture: Picture | null, dir: string, signal: AbortSignal): Promise<FolderPlan> {
+  const { desired, problems } = await desiredFromFolder(dir, signal);
+  if (desired === null) return { kind: "invalid", problems };
+  if (picture === null) throw new UserError("daemon-starting", "the daemon has not made its first pass yet", "Try again in a moment.");
+  return { kind: "plan", plan: createPlanner().plan(whatIf(picture.input, desired)) };
+}
+
+/** Until it is switched on again. */
+const FOREVER_MS = 2 ** 31 - 1;
+
+function simulate(world: SimWorld, host: string, fault: SimFault): void {
+  if (!world.names().includes(host))
+    throw new UserError("no-such-object", `there is no simulated host '${host}'`, "List them with: setpoint get hosts");
+  switch (fault) {
+    case "off":
+      return world.inject(host, { kind: "crash" });
+    case "on":
+      return world.restore(host);
+    case "hang":
+      return world.inject(host, { kind: "hang", forMs: FOREVER_MS });
+    case "cut":
+      return world.inject(host, { kind: "partition", direction: "both", forMs: FOREVER_MS });
+  }
+}

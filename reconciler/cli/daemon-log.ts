@@ -1,0 +1,25 @@
+import { createLog, type LogLevel, type SystemLog } from "../sys/log.ts";
+import { paint, type Channel, type Style } from "./terminal.ts";
+
+/** The daemon's log on stderr: JSON lines for machines, short lines when a person looks at it. */
+export function daemonLog(level: LogLevel, channel: Channel): SystemLog {
+  return channel.isTerminal ? createLog(level, { write: (line) => channel.write(prettyLine(channel, line)) }) : createLog(level, 2);
+}
+
+const LEVEL_STYLES: Readonly<Record<string, Style>> = { warn: "yellow", error: "red" };
+
+/** `19:45:03 task.opened  set=web trigger=create`. */
+function prettyLine(channel: Channel, line: string): string {
+  const { time, level, message, ...fields } = JSON.parse(line) as { time: string; level: string; message: string };
+  const shown = Object.entries(fields as Record<string, unknown>)
+    .filter(([name, value]) => name !== "type" && value !== null && value !== "")
+    .map(([name, value]) => `${name}=${typeof value === "string" ? shortened(value) : JSON.stringify(value)}`);
+  const style = LEVEL_STYLES[level];
+  const said = style === undefined ? message : paint(channel, style, `${level} ${message}`);
+  return `${paint(channel, "dim", new Date(time).toTimeString().slice(0, 8))} ${said}  ${paint(channel, "dim", shown.join(" "))}\n`;
+}
+
+/** Hashes and ids by their first digits; a text as it is. */
+function shortened(value: string): string {
+  return /^[0-9a-f]{16,}$/.test(value) ? value.slice(0, 8) : value;
+}

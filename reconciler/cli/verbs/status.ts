@@ -1,0 +1,85 @@
+import { statusReport } from "../../api/report.ts";
+import type { StatusReport } from "../../api/types.ts";
+import { heldSentence, plural } from "../../plan/render.ts";
+import { followDaemon } from "../client.ts";
+import { holdColumns, PROBLEM_COLUMNS, roughDuration } from "../columns.ts";
+import { UserError } from "../../core/errors/user-error.ts";
+import { createLivePrinter } from "../live.ts";
+import { readFleet } from "../read.ts";
+import { stateFolder, type StateFolder } from "../state-folder.ts";
+import { printRows, printValue } from "../table.ts";
+import { paint, type Style, type Terminal } from "../terminal.ts";
+
+interface StatusOptions {
+  readonly output: "text" | "json" | "yaml";
+  readonly watch?: boolean;
+  readonly state?: string;
+}
+
+/** `setpoint status [--watch]`. */
+export async function status(terminal: Terminal, options: StatusOptions): Promise<number> {
+  const state = stateFolder(terminal, options.state);
+  const report = await readFleet<StatusReport>(terminal, state, "/v1/status", (fleet) =>
+    statusReport(fleet.picture, fleet.name, fleet.recentTasks),
+  );
+  if (options.output !== "text") await printValue(terminal.out, report, options.output);
+  else await printReport(terminal, report);
+  return options.watch === true ? await watch(terminal, state, options.output) : 0;
+}
+
+const STATE_STYLES: Readonly<Record<StatusReport["state"], Style>> = {
+  starting: "yellow",
+  working: "cyan",
+  converged: "green",
+  blocked: "red",
+};
+
+async function printReport(terminal: Terminal, report: StatusReport): Promise<void> {
+  const { out } = terminal;
+  const line = (label: string, text: string): void => out.write(`${label.padEnd(LABEL_WIDTH)}${text}\n`);
+  line("fleet", report.fleet);
+  line("state", `${paint(out, STATE_STYLES[report.state], report.state)}${workLeft(report)}`);
+  line("revision", report.commit?.slice(0, 12) ?? "none yet");
+  if (report.rejected !== null)
+    line("refused", paint(out, "red", `${report.rejected.commit?.slice(0, 12) ?? "source"}: ${report.rejected.why}`));
+  line("Sets", `${report.sets.ready} of ${report.sets.total} ready`);
+  line("Instances", `${report.instances.ready} of ${report.instances.wanted} ready`);
+  line("hosts", `${report.hosts.reachable} of ${report.hosts.total} reachable`);
+  const nowMs = Date.now();
+  for (const task of report.tasks.slice(0, MOST_TASKS)) {
+    line("task", `${task.taskId.slice(0, 8)}  ${task.trigger} of ${task.set}, for ${roughDuration(nowMs - task.openedAtMs)}`);
+  }
+  if (report.tasks.length > MOST_TASKS) line("", `and ${plural(report.tasks.length - MOST_TASKS, "more Task")}; see: setpoint trace`);
+  for (const held of report.held) line("waits", `${heldSentence(held)}; go on with: setpoint confirm ${held.hash}`);
+  if (report.holds.length > 0) out.write("\n");
+  if (report.holds.length > 0) await printRows(out, report.holds, holdColumns(nowMs), "text");
+  if (report.problems.length > 0) out.write("\n");
+  if (report.problems.length > 0) await printRows(out, report.problems, PROBLEM_COLUMNS, "text");
+}
+
+const LABEL_WIDTH = 11;
+const MOST_TASKS = 8;
+
+/** `: 3 to create, 2 blocked`. */
+function workLeft(report: StatusReport): string {
+  const parts = Object.entries(report.changes).filter(([, count]) => count > 0);
+  const left = parts.map(([kind, count]) => (kind === "blocked" ? `${count} blocked` : `${count} to ${kind}`)).join(", ");
+  return left === "" ? "" : `: ${left}`;
+}
+
+/** One line per thing that happens, until Ctrl-C or until the daemon ends. */
+async function watch(terminal: Terminal, state: StateFolder, output: StatusOptions["output"]): Promise<number> {
+  const events = await followDaemon(state, terminal.interrupted);
+  if (events === null)
+    throw new UserError(
+      "no-daemon",
+      `no daemon runs on the state folder ${state.dir}, so there is nothing to watch`,
+      "Start one with `setpoint daemon --repo ...`.",
+    );
+  const printer = createLivePrinter(terminal.out);
+  for await (const event of events) {
+    if (output === "json") terminal.out.write(`${JSON.stringify(event)}\n`);
+    else printer.print(event);
+  }
+  return 0;
+}
