@@ -1,0 +1,43 @@
+import { parseArgs } from "node:util";
+import { describeResult, runSeed } from "./run-seed.ts";
+
+const USAGE = `usage: npm run sim -- [SEED] [--hours H] [--seeds N] [--from S]
+
+  SEED       one seed, any text; without it, --seeds many
+  --hours H  virtual hours of trouble per seed (default 2)
+  --seeds N  how many numbered seeds (default 100)
+  --from S   the first of them (default 1)`;
+
+/** Runs seeds one after another; exit code 1 at the first broken rule. */
+async function main(): Promise<void> {
+  const options = { hours: { type: "string" }, seeds: { type: "string" }, from: { type: "string" }, keep: { type: "boolean" } } as const;
+  const { values, positionals } = parseArgs({ options, allowPositionals: true });
+  const hours = Number(values.hours ?? 2);
+  const count = Number(values.seeds ?? 100);
+  const from = Number(values.from ?? 1);
+  if (!(hours > 0) || !Number.isInteger(count) || count < 1 || !Number.isInteger(from) || positionals.length > 1) {
+    console.error(USAGE);
+    process.exitCode = 2;
+    return;
+  }
+  const seeds = positionals.length === 1 ? positionals : Array.from({ length: count }, (_, at) => String(from + at));
+  await runAll(seeds, hours, values.keep === true);
+}
+
+async function runAll(seeds: readonly string[], hours: number, keepGoing: boolean): Promise<void> {
+  const startedAt = performance.now();
+  let failed = 0;
+  let virtualHours = 0;
+  for (const seed of seeds) {
+    const result = await runSeed(seed, hours);
+    virtualHours += result.virtualHours;
+    if (result.failure !== null) failed++;
+    if (result.failure !== null || seeds.length <= 20) console.log(describeResult(result));
+    if (result.failure !== null && !keepGoing) break;
+  }
+  const seconds = (performance.now() - startedAt) / 1000;
+  console.log(`${seeds.length} seeds, ${virtualHours.toFixed(0)} virtual hours in ${seconds.toFixed(1)} s: ${failed === 0 ? "all rules held" : `${failed} failed`}`);
+  if (failed > 0) process.exitCode = 1;
+}
+
+await main();

@@ -1,0 +1,45 @@
+import { mustConverge } from "./converge.ts";
+import { Simulation } from "./simulation.ts";
+import { makeTrouble } from "./troubles.ts";
+
+export interface SeedResult {
+  readonly seed: string;
+  readonly virtualHours: number;
+  /** Things that happened: steps, faults, commits, plans with work. */
+  readonly events: number;
+  readonly passes: number;
+  readonly lives: number;
+  /** null: all rules held. */
+  readonly failure: { readonly rule: string; readonly message: string } | null;
+  /** The last things that happened. */
+  readonly story: readonly string[];
+}
+
+/** One fleet through `hours` of trouble, then to rest. The same seed gives the same course. */
+export async function runSeed(seed: string, hours: number): Promise<SeedResult> {
+  const sim = new Simulation(seed);
+  const random = sim.random.fork("troubles");
+  sim.start();
+  // Some fleets have a calm life: then every refusal and every delay is the reconciler's own.
+  const everyMs = random.pick([30_000, 60_000, 120_000, 300_000]);
+  for (let leftMs = hours * 3_600_000; leftMs > 0; ) {
+    const pauseMs = Math.min(leftMs, -Math.log(1 - random.next()) * everyMs);
+    leftMs -= Math.max(1, pauseMs);
+    if (!(await sim.pass(pauseMs))) break;
+    makeTrouble(sim, random);
+  }
+  if (sim.violation === null) await mustConverge(sim, random);
+  const virtualHours = sim.clock.monotonic() / 3_600_000;
+  sim.life?.reconciler.kill();
+  sim.world.close();
+  const failure = sim.violation === null ? null : { rule: sim.violation.rule, message: sim.violation.message };
+  const { events, passes, lives } = sim.counts;
+  return { seed, virtualHours, events, passes, lives, failure, story: sim.story.slice(-40) };
+}
+
+/** The result as people read it; with the story when it failed. */
+export function describeResult(result: SeedResult): string {
+  const { seed, virtualHours, events, passes, lives, failure, story } = result;
+  const line = `seed ${seed}  ${virtualHours.toFixed(1)} h  ${events} events  ${passes} passes  ${lives} reconcilers  ${failure === null ? "ok" : "FAILED"}`;
+  return failure === null ? line : [line, `  rule ${failure.rule}`, `  ${failure.message}`, ...story.map((it) => `    ${it}`)].join("\n");
+}

@@ -1,0 +1,162 @@
+import type { Random } from "../../reconciler/sim/random.ts";
+import type { Fault } from "../../reconciler/sim/faults.ts";
+import { edit } from "./generate.ts";
+import type { Simulation } from "./simulation.ts";
+
+type Trouble = (sim: Simulation, random: Random) => void;
+
+/** What may happen, with its weight: commits, operators, faults of hosts and network, deaths of the reconciler. */
+const TROUBLES: readonly (readonly [number, Trouble])[] = [
+  [14, commit],
+  [2, breakSource],
+  [4, hold],
+  [4, release],
+  [4, setHostState],
+  [6, declareDead],
+  [5, confirm],
+  [12, faultOnHost],
+  [3, cutSeveral],
+  [4, crashInstance],
+  [5, killReconciler],
+  [4, killBetweenWrites],
+  [1, (sim) => sim.loseJournal()],
+  [2, jumpClock],
+  [4, crashHost],
+];
+
+const TOTAL = TROUBLES.reduce((sum, [weight]) => sum + weight, 0);
+
+/** Lets one random thing happen. */
+export function makeTrouble(sim: Simulation, random: Random): void {
+  let draw = random.next() * TOTAL;
+  for (const [weight, trouble] of TROUBLES) {
+    draw -= weight;
+    if (draw < 0) return trouble(sim, random);
+  }
+}
+
+export function commit(sim: Simulation, random: Random): void {
+  let { tree } = sim.repository;
+  const whats: string[] = [];
+  for (let edits = random.integer(1, 3); edits > 0; edits--) {
+    const next = edit(tree, random);
+    tree = next.tree;
+    whats.push(next.what);
+  }
+  sim.commit(tree, whats.join(", "));
+}
+
+/** An invalid commit or a failing fetch, mended later. */
+function breakSource(sim: Simulation, random: Random): void {
+  if (random.chance(0.4)) {
+    sim.note("an invalid commit");
+    sim.repository.commitInvalid();
+  } else {
+    const how = random.pick(["fails", "hangs"] as const);
+    sim.note(`the source ${how}`);
+    sim.repository.trouble(how);
+  }
+  sim.clock.after(random.between(10_000, 300_000), () => mendSource(sim));
+}
+
+export function mendSource(sim: Simulation): void {
+  sim.repository.trouble(null);
+  if (!sim.repository.good) sim.commit(sim.repository.tree, "the last good tree again");
+}
+
+function hold(sim: Simulation, random: Random): void {
+  const { desired } = sim.repository;
+  const scope = random.pick(["set", "set", "host", "pool"] as const);
+  const names = { set: [...desired!.sets.keys()], host: desired!.hosts.map((host) => host.name), pool: [...desired!.pools.keys()] }[scope];
+  if (names.length === 0) return;
+  const untilMs = random.chance(0.5) ? sim.clock.now() + random.integer(10_000, 600_000) : null;
+  const hold = { scope, name: random.pick(names), who: "op", why: "looking", sinceMs: sim.clock.now(), untilMs };
+  sim.tell({ type: "hold.placed", hold });
+}
+
+function release(sim: Simulation, random: Random): void {
+  const holds = [...(sim.life?.reconciler.view().memory.holds.values() ?? [])];
+  if (holds.length === 0) return;
+  const { scope, name } = random.pick(holds);
+  sim.tell({ type: "hold.released", scope, name, who: "op" });
+}
+
+function setHostState(sim: Simulation, random: Random): void {
+  const host = random.pick(sim.repository.desired!.hosts).name;
+  const state = random.pick(["active", "cordoned", "draining", null, null] as const);
+  sim.tell({ type: "host.state", host, state, who: "op", why: "work" });
+}
+
+/** Only what really is off may be declared dead. */
+function declareDead(sim: Simulation, random: Random): void {
+  const off = sim.world.names().filter((name) => !sim.world.state(name).powered);
+  if (off.length > 0) sayDead(sim, random.pick(off));
+}
+
+export function sayDead(sim: Simulation, host: string): void {
+  if (sim.tell({ type: "host.dead", host, who: "op", why: "it burnt" })) sim.declaredDead.add(host);
+}
+
+export function confirm(sim: Simulation): void {
+  const held = sim.life?.reconciler.view().pass?.plan?.held ?? [];
+  for (const hash of new Set(held.map((entry) => entry.hash))) sim.tell({ type: "destroys.confirmed", hash, who: "op" });
+}
+
+function faultOnHost(sim: Simulation, random: Random): void {
+  const forMs = random.chance(0.2) ? random.between(60_000, 600_000) : random.between(1000, 40_000);
+  const faults: Fault[] = [
+    { kind: "hang", forMs },
+    { kind: "partition", direction: random.pick(["both", "toHost", "fromHost"]), forMs },
+    { kind: "partition", direction: "both", forMs },
+    { kind: "loseReply", count: random.integer(1, 3) },
+    { kind: "delayReply", count: random.integer(1, 3), byMs: random.between(1000, 20_000) },
+    { kind: "deliverTwice", count: random.integer(1, 5) },
+    { kind: "clockJump", byMs: random.between(-1e7, 1e7) },
+    { kind: "slow", factor: random.between(2, 30), forMs },
+    { kind: "diskFull", forMs },
+    { kind: "loseCapability", capability: random.pick(["lvm", "ovs", "tc", "docker"]), forMs },
+    { kind: "restartAgent" },
+  ];
+  inject(sim, random.pick(sim.world.names()), random.pick(faults));
+}
+
+/** The reconciler's own network fails: many hosts at once. */
+function cutSeveral(sim: Simulation, random: Random): void {
+  const forMs = random.between(5000, 300_000);
+  const share = random.between(0.2, 1);
+  const direction = random.pick(["both", "both", "toHost", "fromHost"] as const);
+  for (const name of sim.world.names()) if (random.chance(share)) inject(sim, name, { kind: "partition", direction, forMs });
+}
+
+function crashInstance(sim: Simulation, random: Random): void {
+  const host = random.pick(sim.world.names());
+  const instances = [...sim.world.state(host).slots.values()].flatMap((slot) => [...slot.instances.values()]);
+  if (instances.length === 0) return;
+  const { set, index } = random.pick(instances).observed;
+  inject(sim, host, { kind: "crashInstance", set, index, restarts: random.chance(0.5) });
+}
+
+function crashHost(sim: Simulation, random: Random): void {
+  const host = random.pick(sim.world.names());
+  inject(sim, host, { kind: "crash" });
+  sim.clock.after(random.chance(0.5) ? random.between(5000, 60_000) : random.between(60_000, 900_000), () => sim.world.inject(host, { kind: "boot" }));
+}
+
+function killReconciler(sim: Simulation): void {
+  sim.kill("by a signal");
+}
+
+function killBetweenWrites(sim: Simulation, random: Random): void {
+  sim.life?.journal.dieAt(random.integer(1, 12), random.chance(0.5));
+}
+
+function jumpClock(sim: Simulation, random: Random): void {
+  const byMs = random.pick([-1, 1]) * random.pick([1000, 60_000, 3_600_000]);
+  sim.note(`the reconciler's clock jumps by ${byMs / 1000} s`);
+  sim.clock.jump(byMs);
+}
+
+function inject(sim: Simulation, host: string, fault: Fault): void {
+  sim.note(`fault on ${host}: ${JSON.stringify(fault)}`);
+  sim.world.inject(host, fault);
+}
