@@ -16,7 +16,7 @@ import { createAddressPool, freeAddress, freeAddressCount, holdAddress, type Add
 import { createHostIndex, type HostIndex } from "./place/host-index.ts";
 import { mark, release, reserve, rollback } from "./place/reservations.ts";
 import { losesData, realiseSet } from "./realise/realise-set.ts";
-import type { PassContext, SetWork } from "./realise/set-work.ts";
+import { problemsOf, type PassContext, type SetWork } from "./realise/set-work.ts";
 import { draftSet, factsOf, type FleetFacts, type SetDraft } from "./set-draft.ts";
 import { purgeTrash } from "./steps/purge.ts";
 import { createStepList } from "./steps/step-list.ts";
@@ -271,7 +271,7 @@ function settle(state: PlannerState, input: PlanInput, work: SetWork): void {
     name,
     changes: work.changes,
     events: work.events,
-    problems: work.problems,
+    problems: problemsOf(work),
     wakeAtMs: work.wakeInMs === null ? null : input.nowMs + work.wakeInMs,
     unchanged: work.changes.every((change) => change.kind === "keep") && !work.hopeful ? slots : 0,
   };

@@ -73,6 +73,15 @@ export class PureWorld {
     this.#planner = createPlanner();
   }
 
+  /** The same hosts under a reconciler whose journal is gone. */
+  withoutJournal(): PureWorld {
+    const survivor = new PureWorld();
+    for (const [name, host] of this.hosts) survivor.hosts.set(name, host);
+    survivor.nowMs = this.nowMs;
+    survivor.commit(this.desired!);
+    return survivor;
+  }
+
   /** Changes an Instance behind the reconciler's back. */
   tamper(set: string, index: number, change: Partial<ObservedInstance> | null): void {
     for (const host of this.hosts.values()) {

@@ -1,7 +1,7 @@
 import type { DesiredSet } from "../../core/desired.ts";
 import { slotKey } from "../../core/ids.ts";
 import type { Claim, Failure, SetMemory } from "../../core/memory.ts";
-import type { ObservedInstance } from "../../core/observation.ts";
+import type { InstancePhase, ObservedInstance } from "../../core/observation.ts";
 import type { Decision } from "../../core/plan.ts";
 import { fencedInMs, nextReachInMs, type HostStatus } from "../fleet/host-status.ts";
 import { backoffInMs, isStalled, STABLE_AFTER_MS } from "./backoff.ts";
@@ -182,7 +182,7 @@ function assessSilent(set: DesiredSet, claim: Claim, host: HostStatus): Assessme
   if (!set.exclusive && !claim.exclusive) return place("move", { code: "heal", text: gone });
   const stopTimeoutMs = Math.max(0, ...set.template.containers.map((container) => container.stopTimeoutMs));
   const fencedMs = fencedInMs(host, stopTimeoutMs);
-  if (fencedMs === 0) return place("move", { code: "heal", text: `${gone} and fenced` });
+  if (fencedMs === 0) return place("move", { code: "heal", text: host.reach === "dead" ? gone : `${gone} and its lease is over` });
   if (fencedMs === null) {
     return wait(
       "fence",
@@ -190,6 +190,11 @@ function assessSilent(set: DesiredSet, claim: Claim, host: HostStatus): Assessme
     );
   }
   return wait("fence", `${gone}; its lease has to run out first, or 'setpoint host confirm-dead ${host.name}'`, fencedMs);
+}
+
+function describeGone(host: HostStatus): string {
+  if (host.reach === "dead") return `host ${host.name} was confirmed dead`;
+  return host.desired === null ? `host ${host.name} is in no pool and silent` : `host ${host.name} is lost`;
 }
 
 /** Why a placed slot may not stay where it is; null when it may. Only rules that a commit or an operator can change. */
@@ -236,10 +241,18 @@ function assessInstance(context: AssessContext, set: DesiredSet, slot: SlotFacts
   return assessHealthy(context, slot);
 }
 
+const PHASES: Readonly<Record<InstancePhase, string>> = {
+  created: "it was never started",
+  running: "it runs",
+  failed: "it crashed",
+  stopped: "it is stopped",
+  fenced: "its host stopped it when the lease ran out",
+};
+
 /** A container that died by itself counts as a crash; one that its host stopped (reboot, lost lease) does not. */
 function restartDead(instance: ObservedInstance): Assessment {
   const crashed = instance.phase === "failed";
-  const text = instance.message === "" ? `it is ${instance.phase}` : `it is ${instance.phase}: ${instance.message}`;
+  const text = instance.message === "" ? PHASES[instance.phase] : `${PHASES[instance.phase]}: ${instance.message}`;
   return {
     kind: "restart",
     how: "start",

@@ -1,4 +1,4 @@
-import type { DesiredSet, LiveSettings } from "../../core/desired.ts";
+import type { ContainerLimits, DesiredSet, LiveSettings } from "../../core/desired.ts";
 import type { ObservedInstance } from "../../core/observation.ts";
 import { formatBytes, formatCpu, formatRate } from "../../core/units.ts";
 
@@ -52,6 +52,22 @@ function splitTag(image: string): [string, string] {
   return separator <= image.lastIndexOf("/") ? [image, "latest"] : [image.slice(0, separator), image.slice(separator + 1)];
 }
 
+/** Fields as people call them. */
+const WORDS: Readonly<Record<keyof ContainerLimits | "ingressBps" | "egressBps", string>> = {
+  cpuRequestMillis: "cpu request",
+  cpuLimitMillis: "cpu limit",
+  memoryRequestBytes: "memory request",
+  memoryLimitBytes: "memory limit",
+  swapBytes: "swap",
+  ioWeight: "io weight",
+  readBps: "read bytes/s",
+  writeBps: "write bytes/s",
+  readIops: "read iops",
+  writeIops: "write iops",
+  ingressBps: "ingress",
+  egressBps: "egress",
+};
+
 /** Each in-place field that differs, in the order of the fields. */
 function liveChanges(before: LiveSettings, after: LiveSettings): string[] {
   const changes: string[] = [];
@@ -59,7 +75,7 @@ function liveChanges(before: LiveSettings, after: LiveSettings): string[] {
     const old = before.containers[name];
     if (old === undefined) continue;
     for (const field of Object.keys(limits) as (keyof typeof limits)[]) {
-      if (old[field] !== limits[field]) changes.push(`${field} ${name} ${show(field, old[field])} -> ${show(field, limits[field])}`);
+      if (old[field] !== limits[field]) changes.push(`${WORDS[field]} ${name} ${show(field, old[field])} -> ${show(field, limits[field])}`);
     }
   }
   for (const [name, size] of Object.entries(after.volumes)) {
@@ -67,7 +83,7 @@ function liveChanges(before: LiveSettings, after: LiveSettings): string[] {
     if (old !== undefined && old !== size) changes.push(`volume ${name} ${show("sizeBytes", old)} -> ${show("sizeBytes", size)}`);
   }
   for (const field of ["ingressBps", "egressBps"] as const) {
-    if (before[field] !== after[field]) changes.push(`${field} ${show(field, before[field])} -> ${show(field, after[field])}`);
+    if (before[field] !== after[field]) changes.push(`${WORDS[field]} ${show(field, before[field])} -> ${show(field, after[field])}`);
   }
   return changes;
 }
@@ -76,6 +92,6 @@ function liveChanges(before: LiveSettings, after: LiveSettings): string[] {
 function show(field: string, value: number | null): string {
   if (value === null) return "none";
   if (field.endsWith("Millis")) return formatCpu(value);
-  if (field.endsWith("Bytes")) return formatBytes(value);
+  if (field.endsWith("Bytes") || field === "readBps" || field === "writeBps") return formatBytes(value);
   return field === "ingressBps" || field === "egressBps" ? formatRate(value) : String(value);
 }

@@ -14,7 +14,8 @@ export interface Cleared {
 
 /**
  * Tears down earlier generations of a slot wherever that is allowed now, after `needs`. `current` is the claim the slot
- * lives on (null: it should not live), whose host keeps the volumes and takes the port over.
+ * lives on (null: it should not live), whose host keeps the volumes and takes the port over. `announce`: as changes of
+ * their own, where nothing else is said of the slot.
  */
 export function clearFormers(
   work: SetWork,
@@ -22,6 +23,7 @@ export function clearFormers(
   formers: readonly Claim[],
   current: Claim | null,
   needs: readonly number[],
+  announce: "announce" | "part of another change",
 ): Cleared {
   const gone: number[] = [];
   let blocker: string | null = null;
@@ -34,10 +36,17 @@ export function clearFormers(
       const fenced = host.reach === "lost" ? fencedInMs(host, stopMs(work.draft.set)) : null;
       if (fenced !== 0) blocker ??= stop;
       wakeIn(work, fenced === 0 ? null : fenced);
-      leave(work, slot, former, stop);
+      if (announce === "announce") leave(work, slot, former, stop);
+      work.unsettled = true;
+      work.hopeful = true;
     } else {
-      const step = tearDownFormer(work, slot, former, current, isNewestThere, needs);
-      if (step !== null) gone.push(step);
+      const remains = remainsOf(work, slot, former, current, isNewestThere);
+      if (isNothing(remains)) clear(work, slot, former);
+      else {
+        const step = tearDownFormer(work, slot, former, remains, needs);
+        if (step !== null) gone.push(step);
+        if (announce === "announce") announceCleanup(work, slot, former, current);
+      }
     }
   }
   return { gone, blocker };
@@ -56,7 +65,6 @@ function reasonToLeave(work: SetWork, host: HostStatus): string | null {
 function leave(work: SetWork, slot: SlotFacts, former: Claim, why: string): void {
   const text = `generation ${former.generation} has to go: ${why}`;
   addChange(work, "blocked", slot.index, former, { code: "wait.former", text });
-  work.hopeful = true;
 }
 
 /** The host was confirmed dead, or shows nothing of the generation and would refuse it: its claim ends. */
@@ -66,26 +74,21 @@ function clear(work: SetWork, slot: SlotFacts, former: Claim): void {
   work.hopeful = true;
 }
 
-function tearDownFormer(
-  work: SetWork,
-  slot: SlotFacts,
-  former: Claim,
-  current: Claim | null,
-  isNewestThere: boolean,
-  needs: readonly number[],
-): number | null {
+function isNothing(remains: Remains): boolean {
+  return !remains.instance && !remains.unfenced && !remains.port && remains.volumes.length === 0;
+}
+
+function tearDownFormer(work: SetWork, slot: SlotFacts, former: Claim, remains: Remains, needs: readonly number[]): number | null {
   const { draft, pass } = work;
-  const remains = remainsOf(work, slot, former, current, isNewestThere);
-  if (!remains.instance && !remains.unfenced && !remains.port && remains.volumes.length === 0) {
-    clear(work, slot, former);
-    return null;
-  }
   const context = { set: draft.set, commit: pass.fleet.input.desired.revision.commit, nowMs: pass.fleet.input.nowMs };
-  const gone = tearDown(pass.steps, ownerOf(work, slot.index), former, remains, context, needs);
+  work.unsettled = true;
+  work.hopeful = true;
+  return tearDown(pass.steps, ownerOf(work, slot.index), former, remains, context, needs);
+}
+
+function announceCleanup(work: SetWork, slot: SlotFacts, former: Claim, current: Claim | null): void {
   const why = current === null ? "no longer wanted" : `replaced by generation ${current.generation}`;
   addChange(work, "remove", slot.index, former, { code: "cleanup", text: why });
-  work.hopeful = true;
-  return gone;
 }
 
 /** What of the generation is still there, by the host's own word. */

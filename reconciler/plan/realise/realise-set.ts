@@ -30,6 +30,9 @@ export function realiseSet(pass: PassContext, draft: SetDraft): SetWork {
   return work;
 }
 
+/** The slot's own change says it all. */
+const PART = "part of another change";
+
 interface SlotJob {
   readonly work: SetWork;
   readonly slot: SlotFacts;
@@ -63,7 +66,7 @@ function realiseSlot(job: SlotJob, assessment: Assessment): void {
       return;
     case "wait":
       addBlocked(work, slot.index, slot.current, assessment.decision, assessment.wakeInMs);
-      if (assessment.decision.code === "wait.former") clearFormers(work, slot, slot.former, null, []);
+      if (assessment.decision.code === "wait.former") clearFormers(work, slot, slot.former, null, [], PART);
       return;
     case "place":
       return placeSlot(job, assessment);
@@ -85,7 +88,7 @@ function keepSlot(job: SlotJob, assessment: Extract<Assessment, { kind: "keep" }
   if (slot.current !== null) addChange(work, "keep", slot.index, slot.current, assessment.decision);
   if (assessment.settles) work.events.push({ type: "slot.settled", set: work.draft.name, index: slot.index });
   wakeIn(work, assessment.wakeInMs);
-  clearFormers(work, slot, slot.former, slot.current, []);
+  clearFormers(work, slot, slot.former, slot.current, [], "announce");
 }
 
 /** A new host for the slot: its first, or another one. */
@@ -94,7 +97,10 @@ function placeSlot(job: SlotJob, assessment: Extract<Assessment, { kind: "place"
   const set = work.draft.set!;
   const place = job.placements.get(slot.index);
   if (place === undefined || place.host === null) {
-    return addBlocked(work, slot.index, slot.current, { code: "blocked.capacity", text: place?.text ?? "no host" }, null);
+    const text = [assessment.cause === "move" ? assessment.decision.text : "", place?.text ?? "no host"]
+      .filter((part) => part !== "")
+      .join("; ");
+    return addBlocked(work, slot.index, slot.current, { code: "blocked.capacity", text }, null);
   }
   if (assessment.cause === "move" && isHeldBack(job)) return;
   const turn = assessment.disruptive && isServing(slot) ? lanes.next() : [];
@@ -172,14 +178,14 @@ function startOn(job: SlotJob, set: DesiredSet, claim: Claim, formers: readonly 
   const later = formers.filter((former) => !first.includes(former));
   const owner = ownerOf(work, slot.index);
   const pulled = first.length === 0 ? [] : pullSteps(pass.steps, owner, claim, set, observation);
-  const cleared = clearFormers(work, slot, first, claim, [...needs, ...pulled]);
+  const cleared = clearFormers(work, slot, first, claim, [...needs, ...pulled], PART);
   if (cleared.blocker !== null) {
     addBlocked(work, slot.index, claim, { code: "wait.former", text: cleared.blocker }, null);
     return null;
   }
   const seen = slot.seen.find((on) => on.host === claim.host) ?? null;
   const last = bringUp(pass.steps, owner, claim, set, { observation, seen }, [...needs, ...cleared.gone]);
-  clearFormers(work, slot, later, claim, [last]);
+  clearFormers(work, slot, later, claim, [last], PART);
   return last;
 }
 
@@ -258,7 +264,7 @@ function replaceContainers(job: SlotJob, assessment: Extract<Assessment, { kind:
   const { observation } = work.pass.fleet.hostOf(claim.host);
   const last = recreate(work.pass.steps, ownerOf(work, slot.index), claim, set, assessment.difference.containers, observation, turn);
   if (assessment.disruptive) lanes.took(last);
-  clearFormers(work, slot, slot.former, claim, [last]);
+  clearFormers(work, slot, slot.former, claim, [last], PART);
 }
 
 function rolloutDecision(job: SlotJob, how: string): Decision {
@@ -274,7 +280,7 @@ function updateSlot(job: SlotJob, assessment: Extract<Assessment, { kind: "updat
   addChange(work, "update", slot.index, claim, assessment.decision, { what: assessment.what });
   const seen = slot.seen.find((on) => on.host === claim.host) ?? null;
   updateInPlace(work.pass.steps, ownerOf(work, slot.index), claim, set, seen);
-  clearFormers(work, slot, slot.former, claim, []);
+  clearFormers(work, slot, slot.former, claim, [], PART);
 }
 
 function retireSlot(job: SlotJob, decision: Decision): void {
@@ -292,7 +298,8 @@ function retireSlot(job: SlotJob, decision: Decision): void {
   }
   work.events.push({ type: "slot.retired", set: work.draft.name, index: slot.index, generation: current.generation });
   works(work, work.draft.set === null ? "remove" : "scale");
-  clearFormers(work, slot, formersOf(slot), null, []);
+  addChange(work, "remove", slot.index, current, decision);
+  clearFormers(work, slot, formersOf(slot), null, [], PART);
 }
 
 /** Says where the Set's promise about zones is not kept, now that it is placed. */

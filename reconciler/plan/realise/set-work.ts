@@ -29,6 +29,8 @@ export interface SetWork {
   readonly changes: Change[];
   readonly events: EventBody[];
   readonly problems: Problem[];
+  /** Slots that can't go on by themselves, by reason. */
+  readonly stuck: { readonly decision: Decision; readonly indices: number[] }[];
   /** Shortest wait after which a pass may decide otherwise; null: none. */
   wakeInMs: number | null;
   /** Something is missing, left over or under way. */
@@ -47,6 +49,7 @@ export function createSetWork(pass: PassContext, draft: SetDraft, taskId: string
     changes: [],
     events: [...draft.adoptions],
     problems: [],
+    stuck: [],
     wakeInMs: null,
     unsettled: draft.adoptions.length > 0,
     hopeful: false,
@@ -81,8 +84,26 @@ export function addBlocked(work: SetWork, index: number, claim: Claim | null, de
   const stalled = decision.code === "wait.stalled";
   if (!stalled) work.hopeful = true;
   if (stalled || decision.code.startsWith("blocked.")) {
-    work.problems.push({ code: decision.code, severity: "error", subject: `slot/${slotKey(work.draft.name, index)}`, text: decision.text });
+    noteStuck(work, index, decision);
   }
+}
+
+/** One problem for all slots of the Set that are stuck for the same reason. */
+function noteStuck(work: SetWork, index: number, decision: Decision): void {
+  const known = work.stuck.find((entry) => entry.decision.code === decision.code && entry.decision.text === decision.text);
+  if (known === undefined) work.stuck.push({ decision, indices: [index] });
+  else known.indices.push(index);
+}
+
+/** The problems of the Set; to be asked when all slots are done. */
+export function problemsOf(work: SetWork): Problem[] {
+  const { name } = work.draft;
+  const stuck = work.stuck.map(({ decision, indices }): Problem => {
+    const one = indices.length === 1;
+    const text = one ? decision.text : `${indices.length} slots: ${decision.text}`;
+    return { code: decision.code, severity: "error", subject: one ? `slot/${slotKey(name, indices[0]!)}` : `set/${name}`, text };
+  });
+  return [...work.problems, ...stuck];
 }
 
 /** Something is under way: the pass after it decides on. */
