@@ -177,8 +177,7 @@ function assessSilent(set: DesiredSet, claim: Claim, host: HostStatus): Assessme
   if (host.reach === "unknown" || host.reach === "suspect") return waitForHost(host, "check it");
   if (set.failover === "never") return wait("failover", `host ${host.name} is ${host.reach} and failover is never`);
   if (host.braked) return waitForBrake(host, "move");
-  const gone =
-    host.desired === null && host.reach === "lost" ? `host ${host.name} is in no pool and silent` : `host ${host.name} is ${host.reach}`;
+  const gone = describeGone(host);
   if (!set.exclusive && !claim.exclusive) return place("move", { code: "heal", text: gone });
   const stopTimeoutMs = Math.max(0, ...set.template.containers.map((container) => container.stopTimeoutMs));
   const fencedMs = fencedInMs(host, stopTimeoutMs);
