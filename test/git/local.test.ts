@@ -107,3 +107,14 @@ test("variables of a git hook do not leak into our git", async () => {
   };
   expect(outcome(await read(world.source({ repository, environment })), world)).toBe("loaded");
 });
+
+test("a repository that is removed fails the reading; nothing is thrown", async () => {
+  const world = newWorld();
+  const repository = world.repository("fleet", WEB);
+  const source = world.source({ repository });
+  await read(source);
+  rmSync(repository, { recursive: true });
+  expect(outcome(await read(source), world)).toBe(
+    "git-path-missing: the repository ROOT/fleet does not exist\n  Mend the path, or mount the disk it is on.",
+  );
+});

@@ -243,7 +243,7 @@ const REMOTE: readonly Case[] = [
   [
     "state folder is a file",
     (w) => (w.write("state", ""), { repository: `file://${w.repository("fleet", WEB)}` }),
-    "git-state-folder: can't make ROOT/state/git/4feaf9a6f913ea69.git: ENOTDIR: not a directory, mkdir 'ROOT/state/git/4feaf9a6f913ea69.git'\n  Give another state folder, or mend its permissions.",
+    "git-state-folder: can't make a folder in ROOT/state/git (ENOTDIR)\n  Give another state folder, or mend its permissions.",
   ],
 ];
 

@@ -21,11 +21,23 @@ const GIT_ENVIRONMENT = {
   GIT_COMMITTER_EMAIL: "a@example.org",
   GIT_AUTHOR_DATE: "2026-01-01T00:00:00Z",
   GIT_COMMITTER_DATE: "2026-01-01T00:00:00Z",
+  // No background clean-up after each commit.
+  GIT_CONFIG_COUNT: "1",
+  GIT_CONFIG_KEY_0: "maintenance.auto",
+  GIT_CONFIG_VALUE_0: "false",
 };
 
 /** Runs the real git and returns its trimmed stdout; throws when it fails. */
 export function git(folder: string, ...args: string[]): string {
   return execFileSync("git", args, { cwd: folder, env: GIT_ENVIRONMENT, encoding: "utf8", stdio: ["ignore", "pipe", "pipe"] }).trim();
+}
+
+/** Commits without a change on main, as many as wanted, in one process. */
+export function commitOften(repository: string, count: number): void {
+  const commit = (index: number): string =>
+    `commit refs/heads/main\ncommitter A <a@example.org> ${index} +0000\ndata 0\n${index === 0 ? "from refs/heads/main^0\n" : ""}`;
+  const input = Array.from({ length: count }, (_, index) => commit(index)).join("\n");
+  execFileSync("git", ["fast-import", "--quiet"], { cwd: repository, env: GIT_ENVIRONMENT, input, stdio: ["pipe", "ignore", "pipe"] });
 }
 
 /** A loader that takes any text: keeps what it was given, and calls a file with the word BROKEN invalid. */

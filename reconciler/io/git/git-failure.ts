@@ -6,7 +6,7 @@ export type GitCode = keyof typeof GIT_ERRORS;
 /** A git process that did not do its work. `stderr` holds git's own words, in English. */
 export class GitFailure extends Error {
   override readonly name = "GitFailure";
-  readonly reason: "exit" | "deadline" | "too-much-output" | "not-installed";
+  readonly reason: "exit" | "deadline" | "too-much-output" | "not-installed" | "folder-gone";
   readonly exitCode: number | null;
   readonly stderr: string;
 
@@ -121,6 +121,8 @@ export function explainFailure(error: unknown, where: string, deadlineMs: number
   switch (error.reason) {
     case "not-installed":
       return gitError("git-not-installed", "the program `git` was not found on PATH", "Install git (Debian: apt install git).");
+    case "folder-gone":
+      return gitError("git-path-missing", `${where} was removed while it was read`, "Setpoint looks again by itself.");
     case "deadline":
       return gitError("git-timeout", `git did not finish with ${where} within ${deadlineMs / 1000} s`, "Setpoint tries again by itself.");
     case "too-much-output":

@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { simpleGit } from "simple-git";
 import { exec } from "../../sys/exec.ts";
 import type { Clock } from "../../run/ports.ts";
@@ -41,7 +42,7 @@ export async function gitText(context: GitContext, args: readonly string[], sign
     return await withDeadline(context.clock, context.deadlineMs, signal, () => new GitFailure("deadline", null, ""), run);
   } catch (error) {
     signal.throwIfAborted();
-    throw failure ?? error;
+    throw failure ?? (existsSync(context.folder) ? error : new GitFailure("folder-gone", null, ""));
   }
 }
 
@@ -62,7 +63,7 @@ export async function gitBytes(context: GitContext, args: readonly string[], inp
       if (result.exitCode !== 0) throw failureOf(result.exitCode, result.stderr);
       return Buffer.from(result.stdout.buffer, result.stdout.byteOffset, result.stdout.byteLength);
     case "not-found":
-      throw new GitFailure("not-installed", null, "");
+      throw new GitFailure(existsSync(context.folder) ? "not-installed" : "folder-gone", null, "");
     case "deadline":
       throw new GitFailure("deadline", null, "");
     case "too-much-output":

@@ -25,13 +25,16 @@ export class LocalRepository implements Repository {
     this.#options = options;
   }
 
-  async head(_fetch: boolean, signal: AbortSignal): Promise<string> {
+  async head(fetch: boolean, signal: AbortSignal): Promise<string> {
+    const fromBefore = this.#opened !== null;
     try {
       const opened = (this.#opened ??= await open(this.shown, this.#options, signal));
       this.#lastHead = await resolveBranch(opened, this.#options.branch, this.#lastHead, signal);
       return this.#lastHead;
     } catch (error) {
       this.#opened = null;
+      // What was found out before may no longer hold: the whole repository may have been moved or replaced.
+      if (fromBefore && error instanceof GitFailure && error.reason !== "deadline") return this.head(fetch, signal);
       throw explainFailure(error, this.shown, this.#options.readDeadlineMs);
     }
   }

@@ -7,10 +7,10 @@ export async function makeMirrorFolder(folder: string): Promise<void> {
   try {
     await mkdir(folder, { recursive: true, mode: 0o700 });
   } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException;
-    if (code === "ENOSPC" || code === "EDQUOT")
-      throw gitError("git-disk-full", `no space left to make ${folder}`, "Free space on its disk.");
-    throw gitError("git-state-folder", `can't make ${folder}: ${message}`, "Give another state folder, or mend its permissions.");
+    const { code } = error as NodeJS.ErrnoException;
+    const parent = dirname(folder);
+    if (code === "ENOSPC" || code === "EDQUOT") throw gitError("git-disk-full", `no space left in ${parent}`, "Free space on its disk.");
+    throw gitError("git-state-folder", `can't make a folder in ${parent} (${code})`, "Give another state folder, or mend its permissions.");
   }
 }
 

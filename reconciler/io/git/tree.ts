@@ -5,20 +5,18 @@ export interface TreeEntry {
   readonly kind: "file" | "link" | "submodule";
   /** Object id: equal ids mean equal bytes. */
   readonly id: string;
-  /** From the top of the repository; bytes that are no UTF-8 and control characters are written `\xe9`. */
+  /** From the top of the repository; see `shownPath`. */
   readonly path: string;
 }
 
-/** Parses the output of `git ls-tree -r -z`. */
+/** Parses the output of `git ls-tree -r -z`: records `MODE SP TYPE SP ID TAB PATH NUL`. */
 export function parseTree(output: Buffer): readonly TreeEntry[] {
-  const text = isUtf8(output) ? output.toString("utf8") : escapeForeignNames(output);
   const entries: TreeEntry[] = [];
-  for (const record of text.split("\0")) {
-    if (record === "") continue;
-    // MODE SP TYPE SP ID TAB PATH
-    const tab = record.indexOf("\t");
-    const [mode = "", , id = ""] = record.slice(0, tab).split(" ");
-    entries.push({ kind: kindOf(mode), id, path: escapeControls(record.slice(tab + 1)) });
+  let start = 0;
+  for (let end = output.indexOf(0); end !== -1; start = end + 1, end = output.indexOf(0, start)) {
+    const tab = output.indexOf(0x09, start);
+    const [mode = "", , id = ""] = output.toString("latin1", start, tab).split(" ");
+    entries.push({ kind: kindOf(mode), id, path: shownPath(output.subarray(tab + 1, end)) });
   }
   return entries;
 }
@@ -28,27 +26,16 @@ function kindOf(mode: string): TreeEntry["kind"] {
   return mode === "120000" ? "link" : "file";
 }
 
-/** The whole output as text, with the foreign bytes of each name that is not UTF-8 written as `\xNN`. */
-function escapeForeignNames(output: Buffer): string {
-  const records: string[] = [];
-  let start = 0;
-  for (let end = output.indexOf(0); end !== -1; start = end + 1, end = output.indexOf(0, start)) {
-    const record = output.subarray(start, end);
-    records.push(isUtf8(record) ? record.toString("utf8") : escapeBytes(record));
-  }
-  return records.join("\0");
+/**
+ * A path as text that is safe on a terminal. Control characters and the backslash itself are written `\u001b`, and so
+ * `\xe9` the bytes of a name that is not UTF-8: different paths never read the same.
+ */
+function shownPath(bytes: Buffer): string {
+  // oxlint-disable no-control-regex -- control characters are what is looked for
+  if (isUtf8(bytes)) return bytes.toString("utf8").replace(/[\u0000-\u001f\u007f-\u009f\\]/g, (character) => escape("u", character, 4));
+  return bytes.toString("latin1").replace(/[\u0000-\u001f\u007f-\u00ff\\]/g, (character) => escape("x", character, 2));
 }
 
-function escapeBytes(record: Buffer): string {
-  return record.toString("latin1").replace(/[\u0080-\u00ff]/g, hexEscape);
-}
-
-/** Names are shown on terminals: no file name may move the cursor or fake a line. */
-function escapeControls(path: string): string {
-  // oxlint-disable-next-line no-control-regex -- control characters are what this looks for
-  return path.replace(/[\u0000-\u001f\u007f-\u009f]/g, hexEscape);
-}
-
-function hexEscape(character: string): string {
-  return `\\x${character.charCodeAt(0).toString(16).padStart(2, "0")}`;
+function escape(letter: string, character: string, digits: number): string {
+  return `\\${letter}${character.charCodeAt(0).toString(16).padStart(digits, "0")}`;
 }
