@@ -1,3 +1,4 @@
+import { OVER } from "./deadline.ts";
 import type { Clock } from "./ports.ts";
 
 /** A sleep that can be cut short. One sleeper at a time. */
@@ -24,7 +25,7 @@ export function createAlarm(clock: Clock): Alarm {
       }
     },
     wakeBy(atMs) {
-      if (sleep !== null && atMs < sleep.atMs) sleep.control.abort();
+      if (sleep !== null && atMs < sleep.atMs) sleep.control.abort(OVER);
     },
   };
 }

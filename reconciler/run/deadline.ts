@@ -1,5 +1,8 @@
 import type { Clock } from "./ports.ts";
 
+/** Reason of an abort that only tidies up; made once, because an AbortError with its stack costs more than the rest of the call. */
+export const OVER = new Error("over");
+
 /** A call outside did not end in its time. */
 export class DeadlineError extends Error {
   override readonly name = "DeadlineError";
@@ -23,7 +26,7 @@ export async function withDeadline<Result>(
     return await Promise.race([work(control.signal), expiry(clock, deadlineMs, control.signal)]);
   } finally {
     lifetime.removeEventListener("abort", stop);
-    control.abort();
+    control.abort(OVER);
   }
 }
 

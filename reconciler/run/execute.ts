@@ -3,6 +3,7 @@ import { slotKey } from "../core/ids.ts";
 import type { RunningAction } from "../core/memory.ts";
 import type { Action, Plan } from "../core/plan.ts";
 import { applySteps, type Verdict } from "./execute/apply.ts";
+import { OVER } from "./deadline.ts";
 import { type BusySlots, createBusySlots } from "./execute/busy.ts";
 import type { FleetKeeper } from "./fleet.ts";
 import { buildGraph, createReadyQueue, dropDependents, type Graph, type ReadyQueue, release, type Step } from "./execute/graph.ts";
@@ -269,5 +270,5 @@ async function drain(state: State, deadlineMs: number): Promise<void> {
   const over = new AbortController();
   const deadline = clock.sleep(deadlineMs, AbortSignal.any([lifetime, over.signal])).catch(() => undefined);
   await Promise.race([done, deadline]);
-  over.abort();
+  over.abort(OVER);
 }

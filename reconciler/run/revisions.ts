@@ -25,6 +25,8 @@ export interface SourceStatus {
   readonly lastGood: string | null;
   /** Why the head does not run; empty when it does. */
   readonly why: string;
+  /** Error code of a read that failed; empty otherwise. */
+  readonly code: string;
   /** What is wrong in the head's manifests, with positions; or its warnings. */
   readonly problems: readonly ManifestProblem[];
   readonly reads: number;
@@ -52,7 +54,7 @@ interface State {
 export function createRevisions(ports: RevisionPorts): Revisions {
   const state: State = {
     desired: null,
-    status: { state: "unread", head: null, lastGood: null, why: "", problems: [], reads: 0, readAtMs: null },
+    status: { state: "unread", head: null, lastGood: null, why: "", code: "", problems: [], reads: 0, readAtMs: null },
   };
   return {
     desired: () => state.desired,
@@ -90,9 +92,9 @@ function judge(ports: RevisionPorts, state: State, reading: SourceReading): void
     case "loaded":
       return judgeManifests(ports, state, reading.manifests);
     case "invalid":
-      return reject(ports, state, "invalid", reading.commit, summary(reading.problems), reading.problems);
+      return reject(ports, state, { ...INVALID, head: reading.commit, why: summary(reading.problems), problems: reading.problems });
     case "failed":
-      return reject(ports, state, "failed", null, reading.why, []);
+      return reject(ports, state, { state: "failed", head: null, why: reading.why, code: reading.code, problems: [] });
     default:
       return reading satisfies never;
   }
@@ -101,28 +103,36 @@ function judge(ports: RevisionPorts, state: State, reading: SourceReading): void
 function judgeManifests(ports: RevisionPorts, state: State, manifests: Manifests): void {
   const { commit } = manifests.revision;
   if (state.desired?.revision.commit === commit && state.status.state === "good") return;
-  const { desired, problems } = ports.build(manifests);
-  if (desired === null) return reject(ports, state, "invalid", commit, summary(problems), problems);
+  const { desired, problems } = buildSafely(ports.build, manifests);
+  if (desired === null) return reject(ports, state, { ...INVALID, head: commit, why: summary(problems), problems });
   state.desired = desired;
-  state.status = { ...state.status, state: "good", head: commit, lastGood: commit, why: "", problems };
+  state.status = { ...state.status, state: "good", head: commit, lastGood: commit, why: "", code: "", problems };
   const memory = ports.memory();
   if (memory.revision?.commit === commit && memory.rejected === null) return;
   ports.append([{ type: "revision.accepted", commit, hosts: desired.hosts.map((host) => host.name) }]);
 }
 
+const INVALID = { state: "invalid", code: "" } as const;
+
+type Rejection = Pick<SourceStatus, "state" | "head" | "why" | "code" | "problems">;
+
 /** The last good Revision stays. The same trouble is journalled once. */
-function reject(
-  ports: RevisionPorts,
-  state: State,
-  kind: "invalid" | "failed",
-  commit: string | null,
-  why: string,
-  problems: readonly ManifestProblem[],
-): void {
-  state.status = { ...state.status, state: kind, head: commit, why, problems };
+function reject(ports: RevisionPorts, state: State, rejection: Rejection): void {
+  state.status = { ...state.status, ...rejection };
+  const { head: commit, why } = rejection;
   const { rejected } = ports.memory();
   if (rejected?.commit === commit && rejected.why === why) return;
   ports.append([{ type: "revision.rejected", commit, why }]);
+}
+
+/** A commit that meets a defect in the builder is one that can't run: it must not end the healing of what runs. */
+function buildSafely(build: BuildDesired, manifests: Manifests): ReturnType<BuildDesired> {
+  try {
+    return build(manifests);
+  } catch (error) {
+    const message = `setpoint failed to read it: ${error instanceof Error ? error.message : String(error)}`;
+    return { desired: null, problems: [{ code: "build-failed", severity: "error", position: null, message, hint: "", frame: "" }] };
+  }
 }
 
 /** After a restart with a head that does not run: reads the last good Revision back, where the source keeps it. */
@@ -133,7 +143,7 @@ async function restore(ports: RevisionPorts, state: State, signal: AbortSignal):
   try {
     const reading = await withDeadline(clock, readDeadlineMs, signal, (signal) => source.readCommit!(commit, signal));
     if (reading.kind !== "loaded") return;
-    state.desired = ports.build(reading.manifests).desired;
+    state.desired = buildSafely(ports.build, reading.manifests).desired;
     if (state.desired !== null) state.status = { ...state.status, lastGood: commit };
   } catch (error) {
     // The next read tries again; until then the hosts stay as they are.

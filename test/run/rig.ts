@@ -10,6 +10,7 @@ import { DEFAULT_OPTIONS, type ReconcilerOptions } from "../../reconciler/run/op
 import type { Planner, PlanViolation } from "../../reconciler/run/pass.ts";
 import type { Journal, Source, SourceReading } from "../../reconciler/run/ports.ts";
 import { createReconciler, type Reconciler, type ReconcilerEvent } from "../../reconciler/run/reconciler.ts";
+import type { BuildDesired } from "../../reconciler/run/revisions.ts";
 import { createVirtualClock, type VirtualClock } from "../../reconciler/sim/virtual-clock.ts";
 import { type Behaviour, effectOf, FakeHosts } from "./fake-hosts.ts";
 
@@ -73,6 +74,12 @@ export class Rig {
   chains: Chain[] = [];
   /** Takes the place of the tiny planner. */
   planWith: ((input: PlanInput) => Plan) | null = null;
+  buildWith = (manifests: Manifests): ReturnType<BuildDesired> => {
+    const hosts = [...this.hosts.world.keys()].filter((host) => !this.leftOut.includes(host));
+    return { desired: desiredOf(manifests, hosts), problems: [] };
+  };
+  /** Hosts of the world that the manifests do not name. */
+  leftOut: string[] = [];
   violations: PlanViolation[] = [];
   intents: EventBody[] = [];
   reconciler: Reconciler;
@@ -90,7 +97,7 @@ export class Rig {
         journal,
         clock: this.clock,
         log: { info: () => undefined, warn: () => undefined, error: () => undefined },
-        buildDesired: (manifests) => ({ desired: desiredOf(manifests, [...this.hosts.world.keys()]), problems: [] }),
+        buildDesired: (manifests) => this.buildWith(manifests),
         createPlanner: () => this.#planner(),
         check: () => this.violations,
       },
@@ -216,7 +223,7 @@ function actionOf(number: number, chain: Chain, kind: Chain["kinds"][number], ne
   }
 }
 
-/** A Desired with the hosts alone; hosts that leave the world leave it too. */
+/** A Desired with the hosts alone. */
 function desiredOf({ revision }: Manifests, hosts: readonly string[]): Desired {
   return {
     revision,

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { NO_RESOURCES } from "../../reconciler/core/resources.ts";
 import { chain, DONE, failed, invalid, loaded, newRig } from "./rig.ts";
 
 describe("the source", () => {
@@ -74,5 +75,48 @@ describe("the source", () => {
     expect(rig.inputs.at(-1)!).toMatchObject({ desired: { revision: { commit: "c1" } } });
     expect(rig.inputs.at(-1)!.destroysFrozen).toContain("not valid");
     expect(rig.hosts.world.get("a")!.effects.size).toBe(2);
+  });
+
+  test("a commit on which the builder fails is rejected, and the last good one runs on", async () => {
+    const rig = newRig();
+    rig.hosts.add("a", {});
+    await rig.begin();
+    rig.buildWith = () => {
+      throw new RangeError("stack exhausted");
+    };
+    rig.source.reading = loaded("c2");
+    rig.source.onChange();
+    await rig.clock.advance(1_000);
+    expect(rig.reconciler.view().source).toMatchObject({
+      state: "invalid",
+      head: "c2",
+      why: "setpoint failed to read it: stack exhausted",
+    });
+    expect(rig.inputs.at(-1)!).toMatchObject({ desired: { revision: { commit: "c1" } } });
+    expect(rig.inputs.at(-1)!.destroysFrozen).not.toBeNull();
+  });
+
+  test("a host that leaves the manifests is followed as long as it holds an Instance", async () => {
+    const rig = newRig();
+    for (const host of ["a", "b", "c"]) rig.hosts.add(host, {});
+    const claim = {
+      generation: 1,
+      host: "b",
+      ip: null,
+      resources: NO_RESOURCES,
+      hostPorts: [],
+      exclusive: false,
+      core: false,
+      taskId: "t",
+      why: "",
+    };
+    rig.intents = [{ type: "slot.placed", set: "web", index: 0, claim }];
+    await rig.begin();
+    rig.leftOut = ["b", "c"];
+    rig.source.reading = loaded("c2");
+    rig.source.onChange();
+    await rig.clock.advance(1_000);
+    expect([...rig.reconciler.view().fleet.keys()]).toEqual(["a", "b"]);
+    expect(rig.reconciler.view().desired!.hosts.map((host) => host.name)).toEqual(["a"]);
   });
 });

@@ -17,6 +17,10 @@ export const RUN_ERRORS = {
     what: "The source of the manifests did not answer in its time, or failed in a way it has no code for.",
     fix: "See the message. The last good revision runs on and nothing is destroyed until a read succeeds.",
   },
+  "build-failed": {
+    what: "Setpoint itself failed on the manifests of a commit: a defect. The last good revision runs on.",
+    fix: "Report it with the manifests. Until it is mended, undo what that commit changed.",
+  },
   "planner-failed": {
     what: "The planner or the check of its plan failed: a defect. Nothing was carried out; the next pass begins afresh.",
     fix: "Save what it was decided from (`setpoint plan DIR --save FILE`) and report it.",

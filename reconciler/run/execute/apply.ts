@@ -1,3 +1,4 @@
+import { OVER } from "../deadline.ts";
 import type { Step } from "./graph.ts";
 import type { ActionResult, Clock, Hosts } from "../ports.ts";
 
@@ -33,7 +34,7 @@ export async function applySteps(
     await Promise.race([reading, expireSteps(clock, open, control.signal, settle)]);
   } finally {
     lifetime.removeEventListener("abort", stop);
-    control.abort();
+    control.abort(OVER);
   }
 }
 
