@@ -44,7 +44,8 @@ describe("codes in messages", () => {
 
   test("that nothing uses are found, also when only the catalogue mentions them", () => {
     const catalogue = parseSource("reconciler/core/errors/x.ts", 'f("dead");');
-    const user = parseSource("reconciler/io/x.ts", 'f("known");');
-    expect(deadCodes([catalogue, user], new Set(["known", "dead"]))).toEqual(['the code "dead" is in core/errors, but nothing uses it']);
+    const user = parseSource("reconciler/io/x.ts", 'f("known", `host-${reach}`, `${anything}`);');
+    const dead = deadCodes([catalogue, user], new Set(["known", "dead", "host-lost", "hosts-lost"]));
+    expect(dead).toEqual(["dead", "hosts-lost"].map((code) => `the code "${code}" is in core/errors, but nothing uses it`));
   });
 });

@@ -14,15 +14,27 @@ export function unknownCodes(sources: readonly Source[], known: ReadonlySet<stri
     .map(({ source, start, code }) => finding(source, start, `the code "${code}" is not in core/errors`));
 }
 
-/** Entries of the catalogue that no source file mentions. */
+/** Entries of the catalogue that no source file mentions, neither as a string nor as one that a template can give. */
 export function deadCodes(sources: readonly Source[], known: ReadonlySet<string>): Finding[] {
   const mentioned = new Set<unknown>();
+  const templates: RegExp[] = [];
   for (const source of sources.filter(({ path }) => !path.startsWith("reconciler/core/errors/"))) {
     walk(source.program, (node) => {
       if (node.type === "Literal") mentioned.add(node["value"]);
+      const pattern = node.type === "TemplateLiteral" ? codePattern(node) : null;
+      if (pattern !== null) templates.push(pattern);
     });
   }
-  return [...known].filter((code) => !mentioned.has(code)).map((code) => `the code "${code}" is in core/errors, but nothing uses it`);
+  return [...known]
+    .filter((code) => !mentioned.has(code) && !templates.some((pattern) => pattern.test(code)))
+    .map((code) => `the code "${code}" is in core/errors, but nothing uses it`);
+}
+
+/** `host-${reach}` → /^host-[a-z0-9]+$/; null for a template that makes no code. */
+function codePattern(template: Node): RegExp | null {
+  const parts = (template["quasis"] as { value: { raw: string } }[]).map(({ value }) => value.raw);
+  const isCode = parts.join("").length > 0 && parts.every((part) => /^[a-z0-9.-]*$/.test(part)) && /^[a-z]+[.-]/.test(parts[0]!);
+  return isCode ? new RegExp(`^${parts.map((part) => part.replaceAll(".", "\\.")).join("[a-z0-9]+")}$`) : null;
 }
 
 /** First arguments of UserError, and `code` of the objects that are shown to people: those with a severity or a hint. */

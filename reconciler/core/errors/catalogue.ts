@@ -4,6 +4,7 @@ import type { ErrorEntry } from "./entry.ts";
 import { GIT_ERRORS } from "./git.ts";
 import { HOST_ERRORS } from "./hosts.ts";
 import { MANIFEST_ERRORS } from "./manifests.ts";
+import { PLAN_ERRORS } from "./plan.ts";
 import { RUN_ERRORS } from "./run.ts";
 import { STORE_ERRORS } from "./store.ts";
 
@@ -13,6 +14,7 @@ export const ERRORS: Readonly<Record<string, ErrorEntry>> = {
   ...DESIRED_ERRORS,
   ...GIT_ERRORS,
   ...STORE_ERRORS,
+  ...PLAN_ERRORS,
   ...RUN_ERRORS,
   ...HOST_ERRORS,
   ...CLI_ERRORS,

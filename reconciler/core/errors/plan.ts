@@ -1,0 +1,45 @@
+import type { ErrorEntry } from "./entry.ts";
+
+/** Codes of the problems that a plan carries beside its changes. */
+export const PLAN_ERRORS = {
+  "blocked.addresses": {
+    what: "No pool in which the Set may live has a free address for the slot.",
+    fix: "Give the pool a larger `cidr` or fewer `reserved` addresses, or remove Instances.",
+  },
+  "blocked.capacity": {
+    what: "No host can take the slot; the message counts the hosts by the reason.",
+    fix: "Ask `setpoint explain SET/INDEX` for the whole reason; then add hosts, reserve less, or loosen the Set's placement.",
+  },
+  brake: {
+    what: "More hosts of a pool fell silent together than its `brake` allows, which looks like a fault of the network: nothing there is moved or removed.",
+    fix: "Mend the network. For a machine that is really gone use `setpoint host confirm-dead NAME`.",
+  },
+  frozen: {
+    what: "Nothing is destroyed in this pass, because the newest state of the manifests could not be read or is not valid.",
+    fix: "Mend what the message names; destroys go on with the next valid revision.",
+  },
+  "host-lost": {
+    what: "A host was silent for longer than the pool's `lostAfter`; what may run elsewhere is started elsewhere.",
+    fix: "Look at the machine and its network. When it is off for good, say so: `setpoint host confirm-dead NAME`.",
+  },
+  "host-suspect": {
+    what: "A host was silent for longer than the pool's `suspectAfter`; it gets nothing new.",
+    fix: "Nothing yet: it comes back, or it counts as lost after `lostAfter`.",
+  },
+  "over-budget": {
+    what: "A plan destroys more in one pool and zone than the pool's `budget` allows; these destroys are held, all else goes on.",
+    fix: "Look at `setpoint plan`; if you mean it, confirm with the hash from the message: `setpoint confirm HASH`.",
+  },
+  "wait.stalled": {
+    what: "A slot failed too often with the same input, so it is not tried again until its input changes.",
+    fix: "See the last failure in the message or with `setpoint explain SET/INDEX`, and commit a Set that mends it.",
+  },
+  watermark: {
+    what: "More of a pool's cpu or memory is reserved than its `watermark`.",
+    fix: "Add hosts, reserve less, or raise the watermark.",
+  },
+  "zone-shortfall": {
+    what: "After the loss of one zone a Set would have fewer Instances than it wants, though it asks to survive that.",
+    fix: "Add hosts in other zones, or more replicas; `setpoint explain SET/INDEX` shows what stands in the way.",
+  },
+} as const satisfies Record<string, ErrorEntry>;
