@@ -2,7 +2,7 @@ import { execFileSync } from "node:child_process";
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { afterEach, beforeEach, expect, onTestFinished, test } from "vitest";
 import { printProblems } from "../../reconciler/core/problems.ts";
 import { readFolder } from "../../reconciler/io/manifests/folder.ts";
 
@@ -24,6 +24,13 @@ afterEach(() => rmSync(outside, { recursive: true, force: true }));
 
 function write(path: string, text: string): void {
   writeFileSync(join(folder, path), text);
+}
+
+/** Root may read everything: the rest of the test runs as the user nobody. */
+function withoutPrivileges(): void {
+  if (process.geteuid!() !== 0) return;
+  process.seteuid!(65_534);
+  onTestFinished(() => process.seteuid!(0));
 }
 
 async function paths(): Promise<string[]> {
@@ -109,10 +116,12 @@ test("a file too large is listed but not held in memory", async () => {
   expect(large?.sizeBytes).toBe(1024 * 1024 + 1);
 });
 
-test.skipIf(process.getuid?.() === 0)("unreadable files and folders are named", async () => {
+test("unreadable files and folders are named", async () => {
   write("private.yaml", "x");
   chmodSync(join(folder, "private.yaml"), 0);
   mkdirSync(join(folder, "vault"), { mode: 0 });
+  chmodSync(outside, 0o755);
+  withoutPrivileges();
   expect(await problems()).toBe(
     [
       "private.yaml:1:1: error: the file can't be read (permission denied) [file-unreadable]",

@@ -9,6 +9,7 @@ import { parseYaml } from "./parse-yaml.ts";
 import { readDocument } from "./read-document.ts";
 import type { Kind } from "./schemas.ts";
 import { codeFrame, createSourceText, positionAt, type SourceText } from "./source-text.ts";
+import type { YamlDocument } from "./yaml-structure.ts";
 
 /** What one file holds; documents in the order of the file. */
 export interface FileReading {
@@ -23,12 +24,17 @@ export function readFile(file: string, bytes: Uint8Array, validators: Readonly<R
   if (problem !== null) return { documents: [], problems: [problem] };
   const source = createSourceText(file, new TextDecoder("utf-8").decode(bytes));
   const parsed = parseYaml(source);
+  const syntaxTrees = parsedOnDemand(source);
   const mistakes: Mistake[] = [...parsed.mistakes];
   const documents: { readonly kind: Kind; readonly loaded: Loaded<unknown> }[] = [];
   for (const [number, document] of parsed.documents.entries()) {
     const reading = readDocument(document, validators);
     if (reading.kind === null) mistakes.push(...reading.mistakes);
-    else documents.push({ kind: reading.kind, loaded: createLoaded(reading.value, source, number, offsetOf(document, [])) });
+    else
+      documents.push({
+        kind: reading.kind,
+        loaded: createLoaded(reading.value, source, () => syntaxTrees()[number], offsetOf(document, [])),
+      });
   }
   return { documents, problems: listProblems(mistakes, source) };
 }
@@ -53,16 +59,27 @@ function bytesProblem(file: string, bytes: Uint8Array): ManifestProblem | null {
  * A document whose positions are found when somebody asks: only messages do, and the syntax trees of a large
  * fleet would fill the memory.
  */
-function createLoaded(manifest: unknown, source: SourceText, number: number, offset: number): Loaded<unknown> {
+function createLoaded(manifest: unknown, source: SourceText, syntaxTree: () => YamlDocument | undefined, offset: number): Loaded<unknown> {
   return {
     manifest,
     position: positionAt(source, offset),
     at(path: Path) {
-      const again = createSourceText(source.file, source.text);
-      const document = parseYaml(again).documents[number];
+      const document = syntaxTree();
       return positionAt(source, document === undefined ? offset : offsetOf(document, path));
     },
     frame: (position) => codeFrame(source, position),
+  };
+}
+
+/** The documents of a text, parsed again when asked for, and kept as long as memory is not needed for something else. */
+function parsedOnDemand({ file, text }: SourceText): () => readonly YamlDocument[] {
+  let kept: WeakRef<readonly YamlDocument[]> | null = null;
+  return () => {
+    const known = kept?.deref();
+    if (known !== undefined) return known;
+    const { documents } = parseYaml(createSourceText(file, text));
+    kept = new WeakRef(documents);
+    return documents;
   };
 }
 
