@@ -2,7 +2,7 @@ import { compareText } from "./order.ts";
 
 /** The allowed word a misspelt one most likely stands for; null when none is near. */
 export function suggest(wrong: string, allowed: Iterable<string>): string | null {
-  const limit = Math.max(1, Math.floor(wrong.length / 3));
+  const limit = Math.max(wrong.length > 1 ? 1 : 0, Math.floor(wrong.length / 3));
   let best: { word: string; distance: number } | null = null;
   for (const word of allowed) {
     if (Math.abs(word.length - wrong.length) > limit) continue;

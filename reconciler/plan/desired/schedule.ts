@@ -17,15 +17,15 @@ export interface WindowState {
 }
 
 /** Answers by rule: each holds until its nextChangeMs, so a pass over an unchanged fleet computes no calendar at all. */
-const answers = new WeakMap<ScheduleRule, WindowState & { readonly fromMs: number }>();
+const answers = new WeakMap<ScheduleRule, { readonly fromMs: number; readonly state: WindowState }>();
 
 /** Whether one of the rule's windows holds at `nowMs`. A pure function of its arguments; it remembers its last answer per rule. */
 export function windowState(rule: ScheduleRule, nowMs: number): WindowState {
   const known = answers.get(rule);
-  if (known !== undefined && known.fromMs <= nowMs && nowMs < known.nextChangeMs) return known;
-  const answer = { ...computeState(rule, nowMs), fromMs: nowMs };
-  answers.set(rule, answer);
-  return answer;
+  if (known !== undefined && known.fromMs <= nowMs && nowMs < known.state.nextChangeMs) return known.state;
+  const state = computeState(rule, nowMs);
+  answers.set(rule, { fromMs: nowMs, state });
+  return state;
 }
 
 function computeState(rule: ScheduleRule, nowMs: number): WindowState {
