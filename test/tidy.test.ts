@@ -175,10 +175,15 @@ const RULES: readonly RuleTest[] = [
     allowed: [{ [CORE]: "const x = 1; export function f() { let y = x; return y; }" }],
   },
   {
-    name: "nothing left to do in comments",
+    name: "no comment puts work off or refers to a paper that is not here",
     rule: leftovers,
     appliesTo: "both",
-    breaches: [{ [CORE]: "// TODO: later" }, { [CORE]: "/* FIXME */" }, { [CORE]: "/** XXX why? */ const x = 1;" }],
+    breaches: [
+      { [CORE]: "// TODO: later" },
+      { [CORE]: "/* FIXME */" },
+      { [CORE]: "/** See DESIGN 5. */" },
+      { [CORE]: "/** XXX why? */ const x = 1;" },
+    ],
     allowed: [{ [CORE]: 'const x = "TODO";' }],
   },
   {

@@ -1,7 +1,7 @@
 import type { Command } from "commander";
 import { OBJECT_KINDS } from "../api/types.ts";
 import { durationMs, outputOption, stateOption, wordArgument } from "./options.ts";
-import type { Finish } from "./program.ts";
+import type { Finish } from "./finish.ts";
 import type { Terminal } from "./terminal.ts";
 
 /** Verbs that speak about a running fleet: status, get, explain, trace, hold, release, confirm, host, sim, completion. */

@@ -1,6 +1,6 @@
 import type { Command } from "commander";
 import { durationMs, fleetOption, outputOption, speedFactor, stateOption } from "./options.ts";
-import type { Finish } from "./program.ts";
+import type { Finish } from "./finish.ts";
 import type { Terminal } from "./terminal.ts";
 
 /** Verbs that start from manifests: init, validate, plan, apply, daemon, demo. */

@@ -95,7 +95,7 @@ export interface OpenTask {
 
 export type TaskTrigger = "create" | "rollout" | "scale" | "heal" | "move" | "remove" | "update";
 
-/** Terminal words of a Task (DESIGN 3, SEMANTICS 2). */
+/** How a Task can end. */
 export type TaskVerdict = "Succeeded" | "RolledBack" | "Failed" | "Superseded" | "Held";
 
 export interface HostMemory {

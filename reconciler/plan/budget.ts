@@ -13,7 +13,7 @@ export interface Destroy {
 }
 
 /**
- * Destroys over budget (DESIGN 5.7). The budget of a pool and zone is the smaller of `count` and `percent` of the slots living
+ * Destroys over budget (docs/SAFETY.md 7). The budget of a pool and zone is the smaller of `count` and `percent` of the slots living
  * there, never below one. Where any zone of a pool is over, all destroys of that pool are held under one hash: what a person
  * confirms is the whole list, and it does not change while the rest of the plan is carried out.
  */

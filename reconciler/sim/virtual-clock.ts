@@ -19,6 +19,7 @@ export interface VirtualClock extends Clock {
 /** @param startMs wall clock at the start, milliseconds since 1970 */
 export function createVirtualClock(startMs: number): VirtualClock {
   const timers = createTimerHeap();
+  const settle = createSettle();
   let monotonic = 0;
   let offset = startMs;
 
@@ -70,15 +71,15 @@ export function createVirtualClock(startMs: number): VirtualClock {
   };
 }
 
-let settled = 0;
-
 /**
- * Resolves when nothing is ready any more: a tick asked for from within a promise's reaction comes after all of them.
+ * A function that resolves when nothing is ready any more: a tick asked for from within a promise's reaction comes after all of them.
  * Now and then the event loop gets its turn.
  */
-function settle(): Promise<void> {
-  return new Promise((resolve) => {
-    if (++settled % 1000 === 0) setImmediate(resolve);
-    else process.nextTick(resolve);
-  });
+function createSettle(): () => Promise<void> {
+  let settled = 0;
+  return () =>
+    new Promise((resolve) => {
+      if (++settled % 1000 === 0) setImmediate(resolve);
+      else process.nextTick(resolve);
+    });
 }

@@ -2,7 +2,7 @@ import { execFileSync } from "node:child_process";
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, expect, onTestFinished, test } from "vitest";
+import { afterEach, beforeEach, expect, test } from "vitest";
 import { printProblems } from "../../reconciler/core/problems.ts";
 import { readFolder } from "../../reconciler/io/manifests/folder.ts";
 
@@ -26,11 +26,15 @@ function write(path: string, text: string): void {
   writeFileSync(join(folder, path), text);
 }
 
-/** Root may read everything: the rest of the test runs as the user nobody. */
-function withoutPrivileges(): void {
-  if (process.geteuid!() !== 0) return;
-  process.seteuid!(65_534);
-  onTestFinished(() => process.seteuid!(0));
+/** Runs the work as the user nobody, if we are root: root may read everything. */
+async function withoutPrivileges<Result>(work: () => Promise<Result>): Promise<Result> {
+  const isRoot = process.geteuid!() === 0;
+  if (isRoot) process.seteuid!(65_534);
+  try {
+    return await work();
+  } finally {
+    if (isRoot) process.seteuid!(0);
+  }
 }
 
 async function paths(): Promise<string[]> {
@@ -121,8 +125,7 @@ test("unreadable files and folders are named", async () => {
   chmodSync(join(folder, "private.yaml"), 0);
   mkdirSync(join(folder, "vault"), { mode: 0 });
   chmodSync(outside, 0o755);
-  withoutPrivileges();
-  expect(await problems()).toBe(
+  expect(await withoutPrivileges(problems)).toBe(
     [
       "private.yaml:1:1: error: the file can't be read (permission denied) [file-unreadable]",
       "  hint: Give the right to read it.",

@@ -55,10 +55,11 @@ export function moduleVariables(sources: readonly Source[]): Finding[] {
   );
 }
 
+/** Work that was put off, and references to papers that are not in the repository. */
 export function leftovers(sources: readonly Source[]): Finding[] {
   return sources.flatMap((source) =>
     source.comments
-      .filter(({ value }) => /\b(TODO|FIXME|XXX|HACK)\b/.test(value))
+      .filter(({ value }) => /\b(TODO|FIXME|XXX|HACK|DESIGN|SEMANTICS|STYLE)\b/.test(value))
       .map(({ start, value }) => finding(source, start, `left over: ${value.trim()}`)),
   );
 }

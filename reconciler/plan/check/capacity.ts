@@ -5,7 +5,7 @@ import { addResources, maxResources, NO_RESOURCES, RESOURCE_NAMES, type Resource
 import type { Violation } from "./violation.ts";
 
 /**
- * DESIGN 5.9: on every host that the plan gives something to, all that is claimed or seen there, plus what the plan adds,
+ * docs/SAFETY.md 9: on every host that the plan gives something to, all that is claimed or seen there, plus what the plan adds,
  * stays within the capacity, even if nothing the plan takes away is gone yet.
  */
 export function checkCapacity(input: PlanInput, plan: Plan): Violation[] {

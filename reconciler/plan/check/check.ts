@@ -8,7 +8,7 @@ import { checkStarts } from "./starts.ts";
 import type { Violation } from "./violation.ts";
 
 /**
- * An independent second opinion: everything DESIGN 5 forbids, looked for in the finished plan. Reads only the
+ * An independent second opinion: everything docs/SAFETY.md forbids, looked for in the finished plan. Reads only the
  * plan and its input; of the planner's code it uses the target count and the hash of confirmed destroys, nothing else. A plan with a violation must not be executed.
  * Costs what the plan touches; an empty plan costs nothing.
  */

@@ -6,7 +6,7 @@ import type { FleetReading } from "./facts.ts";
 
 const DESTROYING: ReadonlySet<ActionKind> = new Set(["stopInstance", "removeInstance", "detachPort", "trashVolume", "purgeVolume"]);
 
-/** DESIGN 5.5 to 5.7 and 5.15: data only to the trash, nothing destroyed when in doubt, never more than the budget. */
+/** docs/SAFETY.md 5 to 7 and 15: data only to the trash, nothing destroyed when in doubt, never more than the budget. */
 export function checkDestroys(input: PlanInput, plan: Plan, facts: FleetReading): Violation[] {
   const violations: Violation[] = [];
   for (const action of plan.actions) {

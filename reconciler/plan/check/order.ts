@@ -3,7 +3,7 @@ import type { Action, Plan, PlanInput } from "../../core/plan.ts";
 import type { Violation } from "./violation.ts";
 import { isAfter } from "./graph.ts";
 
-/** DESIGN 5.10: network and volumes before the app containers; nothing released before the containers were seen gone. */
+/** docs/SAFETY.md 10: network and volumes before the app containers; nothing released before the containers were seen gone. */
 export function checkOrder(input: PlanInput, plan: Plan): Violation[] {
   const violations: Violation[] = [];
   for (const action of plan.actions) {

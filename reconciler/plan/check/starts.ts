@@ -7,7 +7,7 @@ import { isAfter } from "./graph.ts";
 
 type Start = Extract<Action, { kind: "startInstance" }>;
 
-/** DESIGN 5.1 to 5.4: nothing runs twice that must not, nothing unwanted is started, nothing happens on a host we can't see. */
+/** docs/SAFETY.md 1 to 4: nothing runs twice that must not, nothing unwanted is started, nothing happens on a host we can't see. */
 export function checkStarts(input: PlanInput, plan: Plan, facts: FleetReading): Violation[] {
   const violations: Violation[] = [];
   for (const action of plan.actions) {
