@@ -1,10 +1,12 @@
 import type { DesiredHost, DesiredSet } from "../../reconciler/core/desired.ts";
-import { passes } from "../../reconciler/plan/place/filters.ts";
+import { hasBit } from "../../reconciler/plan/place/columns.ts";
+import { blockMayPass, passesRest } from "../../reconciler/plan/place/filters.ts";
 import { createHostIndex, type HostIndex } from "../../reconciler/plan/place/host-index.ts";
 import { placeSlots } from "../../reconciler/plan/place/place-slots.ts";
 import { closeQuery, countIn, openQuery } from "../../reconciler/plan/place/query.ts";
 import { declareApart, reserve, reserveAt, setHostFacts } from "../../reconciler/plan/place/reservations.ts";
-import { hostScore, zoneScore } from "../../reconciler/plan/place/scores.ts";
+import { totalScore } from "../../reconciler/plan/place/scores.ts";
+import { openSearch } from "../../reconciler/plan/place/search.ts";
 import { makeHost, makeSet, poolsOf, resources } from "../place/world.ts";
 
 /**
@@ -64,15 +66,15 @@ function placeSlotsOf(index: HostIndex, { set, count }: SizedSet): (string | nul
 /** The plain loop: every host is filtered and scored for every slot. */
 function scanOf(index: HostIndex, { set, count }: SizedSet): (string | null)[] {
   const query = openQuery(index, set);
+  const { candidates, concerning } = openSearch(query);
   const claim = { resources: set.resources, hostPorts: set.hostPorts, core: set.priority === "core" };
   const choices: (string | null)[] = [];
   for (let slot = 0; slot < count; slot++) {
-    const zoneScores = index.zones.map((_, zone) => zoneScore(query, zone));
     let best = -1;
     let highest = -Infinity;
     for (let position = 0; position < index.hosts.length; position++) {
-      if (!passes(query, position)) continue;
-      const score = hostScore(query, position) + zoneScores[index.zone[position]!]!;
+      if (!hasBit(candidates, position) || !blockMayPass(query, position >>> 6) || !passesRest(query, concerning, position)) continue;
+      const score = totalScore(query, position);
       if (score < highest || (score === highest && index.rank[position]! > index.rank[best]!)) continue;
       best = position;
       highest = score;

@@ -15,11 +15,8 @@ export interface Blocks {
   readonly ofRack: readonly Int32Array[];
   readonly stale: Uint8Array;
 
-  readonly usable: Int32Array;
-  /** Capabilities that some usable host has. */
-  readonly capabilities: Uint8Array;
   readonly mostFree: ResourceColumns;
-  /** Lowest rank of a usable host. */
+  /** Lowest rank of a usable host; NO_RANK when there is none. */
   readonly lowestRank: Int32Array;
   /** Smallest value over the usable hosts of each of LOAD_DIRECTIONS; five to a block. */
   readonly leastLoad: Float64Array;
@@ -29,6 +26,9 @@ export interface Blocks {
   readonly perCpu: { readonly least: Float64Array; readonly most: Float64Array };
   readonly perMemory: { readonly least: Float64Array; readonly most: Float64Array };
 }
+
+/** Above every rank. */
+export const NO_RANK = 0x7fffffff;
 
 /**
  * The load of a host is a point (cpu, memory) of used shares, and the score takes off the larger of
@@ -62,8 +62,6 @@ export function createBlocks(pool: Int32Array, zone: Int32Array, rack: Int32Arra
     racks,
     ofRack: ofRack.map((blocks) => Int32Array.from(blocks)),
     stale: new Uint8Array(count).fill(1),
-    usable: new Int32Array(count),
-    capabilities: new Uint8Array(count),
     mostFree: resourceColumns(numbers),
     lowestRank: new Int32Array(count),
     leastLoad: new Float64Array(count * LOADS),
@@ -88,8 +86,6 @@ export function refreshBlock(blocks: Blocks, hosts: HostColumns, block: number):
   const end = (block + 1) * BLOCK_SIZE;
   for (let position = block * BLOCK_SIZE; position < end; position++) {
     if (hosts.unusable[position] !== 0) continue;
-    blocks.usable[block]!++;
-    blocks.capabilities[block]! |= hosts.capabilities[position]!;
     blocks.lowestRank[block] = Math.min(blocks.lowestRank[block]!, hosts.rank[position]!);
     for (const resource of RESOURCE_NAMES) raise(blocks.mostFree[resource], block, hosts.free[resource][position]!);
     addLoad(blocks, hosts, block, position);
@@ -98,9 +94,7 @@ export function refreshBlock(blocks: Blocks, hosts: HostColumns, block: number):
 }
 
 function clearBlock(blocks: Blocks, block: number): void {
-  blocks.usable[block] = 0;
-  blocks.capabilities[block] = 0;
-  blocks.lowestRank[block] = 0x7fffffff;
+  blocks.lowestRank[block] = NO_RANK;
   for (const resource of RESOURCE_NAMES) blocks.mostFree[resource][block] = -Infinity;
   blocks.leastLoad.fill(Infinity, block * LOADS, (block + 1) * LOADS);
   blocks.mostLoad[block] = -Infinity;

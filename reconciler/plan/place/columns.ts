@@ -3,7 +3,7 @@ import { RESOURCE_NAMES, type ResourceName } from "../../core/resources.ts";
 /** Positions looked at together; twice the width of a word, so that a block owns whole words of every bitmap. */
 export const BLOCK_SIZE = 64;
 
-/** One number per position and resource. */
+/** One number per position (or block) and resource. */
 export type ResourceColumns = Readonly<Record<ResourceName, Float64Array>>;
 
 /** What placement reads of each host, by position. */
@@ -16,8 +16,8 @@ export interface HostColumns {
   readonly rank: Int32Array;
   /** Codes of UNUSABLE_REASONS; 0: takes new slots. */
   readonly unusable: Uint8Array;
-  /** Bits as from capabilityMask. A host that reported nothing yet is taken to have all. */
-  readonly capabilities: Uint8Array;
+  /** The same as bits: 1 takes new slots. */
+  readonly usable: Uint32Array;
   readonly capacity: ResourceColumns;
   /** Capacity less what is reserved; below zero where a host holds more than it has. */
   readonly free: ResourceColumns;

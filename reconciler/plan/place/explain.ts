@@ -2,7 +2,7 @@ import type { DesiredSet } from "../../core/desired.ts";
 import { type Filter, FILTERS, poolFilter } from "./filters.ts";
 import type { HostIndex } from "./host-index.ts";
 import { closeQuery, openQuery, type Query } from "./query.ts";
-import { hostScore, SCORERS, zoneScore, zoneScorer } from "./scores.ts";
+import { SCORERS, totalScore } from "./scores.ts";
 
 /** Why no host of a Set's pools takes a slot: each host is counted once, at the first filter it fails. */
 export interface RejectionCounts {
@@ -50,10 +50,8 @@ export function explainHost(index: HostIndex, set: DesiredSet, host: string): Ho
   const query = openQuery(index, set);
   const failed = FILTERS.filter((filter) => !filter.check(query, position));
   const rejections = failed.map((filter) => filter.explain(query, [position]).replace(/^1 /, ""));
-  const zone = index.zone[position]!;
   const scores = SCORERS.map((scorer) => ({ name: scorer.name, weight: scorer.weight, score: scorer.score(query, position) }));
-  scores.push({ name: zoneScorer.name, weight: zoneScorer.weight, score: zoneScorer.score(query, zone) });
-  const total = hostScore(query, position) + zoneScore(query, zone);
+  const total = totalScore(query, position);
   closeQuery(query);
   const parts = scores.map(({ name, score, weight }) => `${name} ${score}×${weight}`).join(" + ");
   const text = failed.length === 0 ? `fits, score ${total} (${parts})` : rejections.join(", ");

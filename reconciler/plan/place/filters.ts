@@ -1,7 +1,7 @@
 import { formatBytesRounded, formatCpu, formatRate } from "../../core/units.ts";
 import type { ResourceName } from "../../core/resources.ts";
-import { hasBit } from "./columns.ts";
-import { capabilityNames, UNUSABLE_REASONS } from "./host-index.ts";
+import { BLOCK_SIZE, hasBit } from "./columns.ts";
+import { CAPABILITIES, UNUSABLE_REASONS } from "./host-index.ts";
 import { portKey } from "./reservations.ts";
 import type { Query } from "./query.ts";
 
@@ -10,155 +10,183 @@ export interface Filter {
   readonly name: string;
   /** True when the host passes. */
   check(query: Query, position: number): boolean;
-  /** False only when no usable host of the block passes. */
-  checkBlock(query: Query, block: number): boolean;
   /** What is said of the hosts that fail (at least one), e.g. `3 lack memory (need 4Gi, most free 2Gi on a-1)`. */
   explain(query: Query, positions: readonly number[]): string;
 }
 
-export const poolFilter: Filter = {
+/** Says the same of all hosts of a block: they lie in one pool and zone. */
+export type BlockFilter = Filter;
+
+/** Passes hosts whose bit is set in all of some bitmaps, so that 32 hosts are asked at once. */
+export interface BitmapFilter extends Filter {
+  bitmaps(query: Query): readonly Uint32Array[];
+}
+
+/** Asks about room or about other Instances. */
+export interface HostFilter extends Filter {
+  /** False when every host passes for this Set. */
+  concerns(query: Query): boolean;
+}
+
+export const poolFilter: BlockFilter = {
   name: "pool",
   check: (query, position) => query.poolAllowed[query.index.pool[position]!] === 1,
-  checkBlock: (query, block) => query.poolAllowed[query.index.blocks.pool[block]!] === 1,
   explain: (query, { length }) => `${length} in other pools than ${query.set.pools.join(", ")}`,
 };
 
-export const stateFilter: Filter = {
-  name: "state",
-  check: (query, position) => query.index.unusable[position] === 0,
-  checkBlock: (query, block) => query.index.blocks.usable[block]! > 0,
-  explain: (query, positions) =>
+const stateFilter = bitmapFilter(
+  "state",
+  (query) => [query.index.usable],
+  (query, positions) =>
     UNUSABLE_REASONS.map((reason, code) => ({ reason, count: positions.filter((p) => query.index.unusable[p] === code).length }))
       .filter(({ count }) => count > 0)
       .map(({ reason, count }) => `${count} ${reason}`)
       .join(", "),
-};
+);
 
-export const capabilityFilter: Filter = {
-  name: "capability",
-  check: (query, position) => (query.index.capabilities[position]! & query.capabilities) === query.capabilities,
-  checkBlock: (query, block) => (query.index.blocks.capabilities[block]! & query.capabilities) === query.capabilities,
-  explain: (query, positions) => {
-    const missing = positions.reduce((mask, position) => mask | (query.capabilities & ~query.index.capabilities[position]!), 0);
-    return `${positions.length} without ${capabilityNames(missing).join(" or ")}`;
+const capabilityFilter = bitmapFilter(
+  "capability",
+  ({ index, set }) => set.needs.map((need) => index.capabilities[CAPABILITIES.indexOf(need)]!),
+  ({ index, set }, positions) => {
+    const missing = set.needs.filter((need) =>
+      positions.some((position) => !hasBit(index.capabilities[CAPABILITIES.indexOf(need)]!, position)),
+    );
+    return `${positions.length} without ${missing.join(" or ")}`;
   },
-};
+);
 
-export const labelsFilter: Filter = {
-  name: "labels",
-  check: (query, position) => query.labelled === null || hasBit(query.labelled, position),
-  checkBlock: ({ labelled }, block) => labelled === null || (labelled[2 * block]! | labelled[2 * block + 1]!) !== 0,
-  explain: (query, { length }) => {
-    const labels = Object.entries(query.set.placement.hostLabels).map(([key, value]) => `${key}=${value}`);
+const labelsFilter = bitmapFilter(
+  "labels",
+  (query) => labelsOf(query).map((label) => query.index.labels.get(label) ?? query.index.none),
+  (query, { length }) => {
+    const labels = labelsOf(query);
     return `${length} without ${labels.length === 1 ? "label" : "labels"} ${labels.join(", ")}`;
   },
-};
+);
 
-export const zoneFilter: Filter = {
+const zoneFilter: BlockFilter = {
   name: "zone",
   check: (query, position) => query.zoneAllowed[query.index.zone[position]!] === 1,
-  checkBlock: (query, block) => query.zoneAllowed[query.index.blocks.zone[block]!] === 1,
   explain: (_query, { length }) => `${length} in ${length === 1 ? "another zone" : "other zones"}`,
 };
 
-export const cpuFilter = resourceFilter("cpu", "cpuMillis", formatCpu);
-export const memoryFilter = resourceFilter("memory", "memoryBytes", formatBytesRounded);
-export const diskFilter = resourceFilter("disk", "diskBytes", formatBytesRounded);
-export const ingressFilter = resourceFilter("ingress bandwidth", "ingressBps", formatRate);
-export const egressFilter = resourceFilter("egress bandwidth", "egressBps", formatRate);
-
-export const addressFilter: Filter = {
+/** Falls to nothing while slots are placed. */
+const addressFilter: BlockFilter = {
   name: "address",
   check: (query, position) => query.poolAddresses[query.index.pool[position]!]! > 0,
-  checkBlock: (query, block) => query.poolAddresses[query.index.blocks.pool[block]!]! > 0,
   explain: (_query, { length }) => `${length} in a pool without a free address`,
 };
 
-export const corePerHostFilter: Filter = {
+const corePerHostFilter: HostFilter = {
   name: "core per host",
+  concerns: (query) => query.maxCorePerHost < Infinity,
   check: (query, position) => query.index.coreCount[position]! < query.maxCorePerHost,
-  checkBlock: () => true,
   explain: (query, { length }) => `${length} with ${query.maxCorePerHost} core Instances already (the most allowed)`,
 };
 
-export const maxPerHostFilter: Filter = {
+const maxPerHostFilter: HostFilter = {
   name: "max per host",
+  concerns: (query) => query.maxPerHost < Infinity,
   check: (query, position) => query.inHost[position]! < query.maxPerHost,
-  checkBlock: () => true,
   explain: (query, { length }) => `${length} with ${query.maxPerHost} of this Set already (maxPerHost)`,
 };
 
-export const apartFilter: Filter = {
+const apartFilter: HostFilter = {
   name: "apart",
+  concerns: (query) => query.apart !== null,
   check: ({ apart, index }, position) =>
     apart === null || !(apart.hosts.has(position) || apart.racks.has(index.rack[position]!) || apart.zones.has(index.zone[position]!)),
-  checkBlock: ({ apart, index }, block) => apart === null || !apart.zones.has(index.blocks.zone[block]!),
   explain: (query, { length }) => `${length} too near to ${query.apart?.sets.join(", ")}`,
 };
 
-export const excludedFilter: Filter = {
+const excludedFilter: HostFilter = {
   name: "excluded",
+  concerns: (query) => query.excluded.size > 0,
   check: (query, position) => !query.excluded.has(position),
-  checkBlock: () => true,
   explain: (_query, { length }) => `${length} where it failed before`,
 };
 
-export const hostPortFilter: Filter = {
+const hostPortFilter: HostFilter = {
   name: "host ports",
+  concerns: (query) => query.set.hostPorts.length > 0,
   check: ({ index, set }, position) => set.hostPorts.every((port) => !index.hostPorts.has(portKey(position, port))),
-  checkBlock: () => true,
   explain: ({ index, set }, positions) => {
     const taken = set.hostPorts.filter((port) => positions.some((position) => index.hostPorts.has(portKey(position, port))));
     return `${positions.length} with host port ${taken.join(", ")} taken`;
   },
 };
 
-/** In the order in which they are asked; the first that fails is the one that is told. */
+const RESOURCE_FILTERS: readonly Filter[] = [
+  resourceFilter("cpu", "cpuMillis", formatCpu),
+  resourceFilter("memory", "memoryBytes", formatBytesRounded),
+  resourceFilter("disk", "diskBytes", formatBytesRounded),
+  resourceFilter("ingress bandwidth", "ingressBps", formatRate),
+  resourceFilter("egress bandwidth", "egressBps", formatRate),
+];
+
+const BLOCK_FILTERS: readonly BlockFilter[] = [poolFilter, zoneFilter, addressFilter];
+const BITMAP_FILTERS: readonly BitmapFilter[] = [stateFilter, capabilityFilter, labelsFilter];
+const HOST_FILTERS: readonly HostFilter[] = [corePerHostFilter, maxPerHostFilter, apartFilter, excludedFilter, hostPortFilter];
+
+/** In the order in which a host is judged; the first that fails is the one that is told. */
 export const FILTERS: readonly Filter[] = [
   poolFilter,
   stateFilter,
   capabilityFilter,
   labelsFilter,
   zoneFilter,
-  cpuFilter,
-  memoryFilter,
-  diskFilter,
-  ingressFilter,
-  egressFilter,
+  ...RESOURCE_FILTERS,
   addressFilter,
-  corePerHostFilter,
-  maxPerHostFilter,
-  apartFilter,
-  excludedFilter,
-  hostPortFilter,
+  ...HOST_FILTERS,
 ];
 
-/** FILTERS.every(check), written out so that each call has one known target; a test holds the two equal. */
-export function passes(query: Query, position: number): boolean {
+/** Could a host of the block pass? Asks the block filters, and each resource by itself. */
+export function blockMayPass(query: Query, block: number): boolean {
+  const { needs } = query;
+  const { mostFree } = query.index.blocks;
+  for (const filter of BLOCK_FILTERS) if (!filter.check(query, block * BLOCK_SIZE)) return false;
   return (
-    stateFilter.check(query, position) &&
-    cpuFilter.check(query, position) &&
-    memoryFilter.check(query, position) &&
-    diskFilter.check(query, position) &&
-    ingressFilter.check(query, position) &&
-    egressFilter.check(query, position) &&
-    capabilityFilter.check(query, position) &&
-    labelsFilter.check(query, position) &&
-    poolFilter.check(query, position) &&
-    zoneFilter.check(query, position) &&
-    addressFilter.check(query, position) &&
-    corePerHostFilter.check(query, position) &&
-    maxPerHostFilter.check(query, position) &&
-    apartFilter.check(query, position) &&
-    excludedFilter.check(query, position) &&
-    hostPortFilter.check(query, position)
+    needs.cpuMillis <= mostFree.cpuMillis[block]! &&
+    needs.memoryBytes <= mostFree.memoryBytes[block]! &&
+    needs.diskBytes <= mostFree.diskBytes[block]! &&
+    needs.ingressBps <= mostFree.ingressBps[block]! &&
+    needs.egressBps <= mostFree.egressBps[block]!
   );
 }
 
-/** False only when no host of the block passes all filters. */
-export function blockMayPass(query: Query, block: number): boolean {
-  for (const filter of FILTERS) if (!filter.checkBlock(query, block)) return false;
+/** Bitmaps in all of which a host must have its bit. */
+export function bitmapsOf(query: Query): Uint32Array[] {
+  return BITMAP_FILTERS.flatMap((filter) => filter.bitmaps(query));
+}
+
+/** The host filters that can reject anything for this Set. */
+export function concerningFilters(query: Query): HostFilter[] {
+  return HOST_FILTERS.filter((filter) => filter.concerns(query));
+}
+
+/** What is left to ask of a host that passed the block filters and the bitmaps. The resource filters are written out: they are asked most. */
+export function passesRest(query: Query, concerning: readonly HostFilter[], position: number): boolean {
+  const { needs } = query;
+  const { free } = query.index;
+  if (
+    needs.cpuMillis > free.cpuMillis[position]! ||
+    needs.memoryBytes > free.memoryBytes[position]! ||
+    needs.diskBytes > free.diskBytes[position]! ||
+    needs.ingressBps > free.ingressBps[position]! ||
+    needs.egressBps > free.egressBps[position]!
+  ) {
+    return false;
+  }
+  for (const filter of concerning) if (!filter.check(query, position)) return false;
   return true;
+}
+
+function bitmapFilter(name: string, bitmaps: BitmapFilter["bitmaps"], explain: Filter["explain"]): BitmapFilter {
+  return { name, bitmaps, explain, check: (query, position) => bitmaps(query).every((bitmap) => hasBit(bitmap, position)) };
+}
+
+function labelsOf({ set }: Query): string[] {
+  return Object.entries(set.placement.hostLabels).map(([key, value]) => `${key}=${value}`);
 }
 
 /** Room for the request; a resource that is not asked for never stands in the way, not even on an overfull host. */
@@ -166,7 +194,6 @@ function resourceFilter(name: string, resource: ResourceName, format: (value: nu
   return {
     name,
     check: (query, position) => query.needs[resource] <= query.index.free[resource][position]!,
-    checkBlock: (query, block) => query.needs[resource] <= query.index.blocks.mostFree[resource][block]!,
     explain: (query, positions) => {
       const { free, rank, hosts } = query.index;
       const best = positions.reduce((best, position) => {

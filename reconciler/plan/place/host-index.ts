@@ -20,7 +20,7 @@ export const UNUSABLE_REASONS: readonly (Unusable | "usable" | "vacant")[] = [
 ];
 const VACANT = UNUSABLE_REASONS.indexOf("vacant");
 
-const CAPABILITIES: readonly Capability[] = ["docker", "lvm", "ovs", "tc", "cgroup"];
+export const CAPABILITIES: readonly Capability[] = ["docker", "lvm", "ovs", "tc", "cgroup"];
 
 /** What one Instance takes on a host; core's Claim is one. */
 export type Reservation = Pick<Claim, "resources" | "hostPorts" | "core">;
@@ -44,8 +44,14 @@ export interface HostIndex extends HostColumns {
   readonly zones: readonly string[];
   readonly racks: readonly string[];
 
-  /** Positions (one bit each) that carry a label `key=value`. */
+  /** Positions (one bit each) that have a capability, in the order of CAPABILITIES. A host that reported nothing yet is taken to have all. */
+  readonly capabilities: readonly Uint32Array[];
+  /** Positions that carry a label `key=value`. */
   readonly labels: ReadonlyMap<string, Uint32Array>;
+  /** A bitmap without any position. */
+  readonly none: Uint32Array;
+  /** 1 by zone id. */
+  readonly everyZone: Uint8Array;
   /** Positions that hold an image. */
   readonly images: Map<string, Uint32Array>;
   readonly imagesOf: (readonly string[])[];
@@ -55,6 +61,8 @@ export interface HostIndex extends HostColumns {
   readonly placed: Map<string, number[]>;
   /** For each Set that others keep apart from: who, and how far. From declareApart. */
   readonly apartFrom: Map<string, Map<string, ApartRule["within"]>>;
+  /** What each Set declared. */
+  readonly apartRules: Map<string, readonly ApartRule[]>;
 
   readonly blocks: Blocks;
   readonly undo: UndoLog;
@@ -68,6 +76,7 @@ export interface UndoLog {
   readonly entries: { readonly position: number; readonly set: string; readonly claim: Reservation; readonly sign: 1 | -1 }[];
 }
 
+/** By position, rack and zone: Instances of the Set in question. */
 export interface Scratch {
   readonly inHost: Int32Array;
   readonly inRack: Int32Array;
@@ -105,23 +114,27 @@ export function createHostIndex(
     zone: column((host) => names.zones.get(host.zone)!),
     rack,
     rank: column((host) => ranks.get(host.name)!),
-    unusable: Uint8Array.from(sorted, (host) => (host === null ? VACANT : unusableCode(host.state === "active" ? null : host.state))),
-    capabilities: new Uint8Array(sorted.length).fill(capabilityMask(CAPABILITIES)),
+    unusable: Uint8Array.from(sorted, unusableAtFirst),
+    usable: bitmapOf(sorted, (host) => unusableAtFirst(host) === 0),
     capacity,
     free: resourceColumns((resource) => capacity[resource].slice()),
     perCpu: capacity.cpuMillis.map(inverse),
     perMemory: capacity.memoryBytes.map(inverse),
     instanceCount: new Int32Array(sorted.length),
     coreCount: new Int32Array(sorted.length),
+    capabilities: CAPABILITIES.map(() => bitmapOf(sorted, () => true)),
     labels: labelBitmaps(sorted),
   };
   return {
     ...base,
+    none: newBitmap(sorted.length),
+    everyZone: new Uint8Array(names.zones.size).fill(1),
     images: new Map(),
     imagesOf: sorted.map(() => []),
     hostPorts: new Map(),
     placed: new Map(),
     apartFrom: new Map(),
+    apartRules: new Map(),
     blocks: createBlocks(base.pool, base.zone, rack, names.racks.size),
     undo: { open: 0, entries: [] },
     scratch: {
@@ -132,18 +145,13 @@ export function createHostIndex(
   };
 }
 
-/** Bits of a list of driver capabilities. */
-export function capabilityMask(capabilities: readonly Capability[]): number {
-  return capabilities.reduce((mask, capability) => mask | (1 << CAPABILITIES.indexOf(capability)), 0);
-}
-
-/** Names of the bits set. */
-export function capabilityNames(mask: number): Capability[] {
-  return CAPABILITIES.filter((_, bit) => (mask & (1 << bit)) !== 0);
-}
-
 export function unusableCode(reason: Unusable | null): number {
   return reason === null ? 0 : UNUSABLE_REASONS.indexOf(reason);
+}
+
+function unusableAtFirst(host: DesiredHost | null): number {
+  if (host === null) return VACANT;
+  return unusableCode(host.state === "active" ? null : host.state);
 }
 
 /** 1 / capacity; a host without any counts as full, not as empty. */
@@ -190,6 +198,12 @@ function idsOf(hosts: readonly (DesiredHost | null)[], key: (host: DesiredHost) 
 
 function rackKey(host: DesiredHost): string {
   return `${host.zone}/${host.rack}`;
+}
+
+function bitmapOf(hosts: readonly (DesiredHost | null)[], holds: (host: DesiredHost) => boolean): Uint32Array {
+  const bitmap = newBitmap(hosts.length);
+  for (const [position, host] of hosts.entries()) if (host !== null && holds(host)) setBit(bitmap, position, true);
+  return bitmap;
 }
 
 function labelBitmaps(hosts: readonly (DesiredHost | null)[]): Map<string, Uint32Array> {

@@ -1,9 +1,9 @@
 import type { ApartRule, DesiredSet } from "../../core/desired.ts";
 import { sortedUnique } from "../../core/order.ts";
 import { RESOURCE_NAMES, type ResourceName } from "../../core/resources.ts";
-import { refreshBlocks } from "./blocks.ts";
-import { BLOCK_SIZE, newBitmap } from "./columns.ts";
-import { capabilityMask, type HostIndex } from "./host-index.ts";
+import { NO_RANK, refreshBlocks } from "./blocks.ts";
+import { BLOCK_SIZE } from "./columns.ts";
+import type { HostIndex } from "./host-index.ts";
 
 /** What one Set asks for, made ready to be compared with hosts. Open from openQuery to closeQuery. */
 export interface Query {
@@ -11,14 +11,11 @@ export interface Query {
   readonly set: DesiredSet;
   /** What an Instance reserves; -Infinity for a resource it does not ask for. */
   readonly needs: Readonly<Record<ResourceName, number>>;
-  readonly capabilities: number;
-  /** Positions with all labels asked for; null: no label is asked for. */
-  readonly labelled: Uint32Array | null;
   /** 1 by pool or zone id. */
   readonly poolAllowed: Uint8Array;
   readonly zoneAllowed: Uint8Array;
   /** Addresses left by pool id; falls as slots are placed. */
-  readonly poolAddresses: Float64Array;
+  readonly poolAddresses: number[];
   readonly maxCorePerHost: number;
   readonly maxPerHost: number;
   /** Where other Sets' Instances forbid a place; null: nowhere. */
@@ -31,7 +28,8 @@ export interface Query {
   readonly inRack: Int32Array;
   readonly inZone: Int32Array;
   count: number;
-  /** Zones that have a usable host for the Set, whatever room it has. */
+  /** Blocks in the Set's pools and zones with a usable host, and the zones of these, whatever room there is. */
+  readonly blocks: readonly number[];
   readonly zones: readonly number[];
   /** Zones come before all else: the Set must be even over them. */
   readonly even: boolean;
@@ -63,24 +61,24 @@ const NO_POSITIONS: ReadonlySet<number> = new Set();
 export function openQuery(index: HostIndex, set: DesiredSet): Query {
   refreshBlocks(index.blocks, index);
   const { placement } = set;
-  const poolAllowed = Uint8Array.from(index.pools, (pool) => Number(set.pools.includes(pool)));
-  const zoneAllowed = Uint8Array.from(index.zones, (zone) => Number(placement.zones.length === 0 || placement.zones.includes(zone)));
+  const poolAllowed = allowed(index.pools, set.pools);
+  const zoneAllowed = placement.zones.length === 0 ? index.everyZone : allowed(index.zones, placement.zones);
   const query: Query = {
     index,
     set,
     needs: needsOf(set),
-    capabilities: capabilityMask(set.needs),
-    labelled: labelledPositions(index, placement.hostLabels),
     poolAllowed,
     zoneAllowed,
-    poolAddresses: Float64Array.from(index.pools, (pool) => index.freeAddresses(pool)),
+    poolAddresses: index.pools.map((pool) => index.freeAddresses(pool)),
     maxCorePerHost: set.priority === "core" ? (placement.maxCorePerHost ?? Infinity) : Infinity,
     maxPerHost: placement.maxPerHost ?? Infinity,
     apart: apartOf(index, set),
     excluded: NO_POSITIONS,
-    ...index.scratch,
+    inHost: index.scratch.inHost,
+    inRack: index.scratch.inRack,
+    inZone: index.scratch.inZone,
     count: 0,
-    zones: zonesOf(index, poolAllowed, zoneAllowed),
+    ...openBlocks(index, poolAllowed, zoneAllowed),
     even: placement.zonesMin > 1 || placement.zonesSurvive > 0,
     pack: placement.strategy === "pack",
     images: set.images.flatMap((image) => index.images.get(image) ?? []),
@@ -110,22 +108,27 @@ function needsOf(set: DesiredSet): Record<ResourceName, number> {
   return needs;
 }
 
-function labelledPositions(index: HostIndex, labels: Readonly<Record<string, string>>): Uint32Array | null {
-  const wanted = Object.entries(labels).map(([key, value]) => index.labels.get(`${key}=${value}`));
-  if (wanted.length === 0) return null;
-  const none = newBitmap(index.hosts.length);
-  const bitmaps = wanted.map((bitmap) => bitmap ?? none);
-  return bitmaps.reduce((both, bitmap) => both.map((word, at) => word & bitmap[at]!));
+/** 1 by id for the names that are wanted. */
+function allowed(names: readonly string[], wanted: readonly string[]): Uint8Array {
+  const flags = new Uint8Array(names.length);
+  for (const name of wanted) {
+    const id = names.indexOf(name);
+    if (id >= 0) flags[id] = 1;
+  }
+  return flags;
 }
 
-function zonesOf(index: HostIndex, poolAllowed: Uint8Array, zoneAllowed: Uint8Array): number[] {
-  const { blocks } = index;
-  const zones = new Set<number>();
-  for (let block = 0; block < blocks.count; block++) {
-    const zone = blocks.zone[block]!;
-    if (blocks.usable[block]! > 0 && poolAllowed[blocks.pool[block]!] === 1 && zoneAllowed[zone] === 1) zones.add(zone);
+function openBlocks(index: HostIndex, poolAllowed: Uint8Array, zoneAllowed: Uint8Array): Pick<Query, "blocks" | "zones"> {
+  const { pool, zone, lowestRank, count } = index.blocks;
+  const blocks: number[] = [];
+  const zones: number[] = [];
+  for (let block = 0; block < count; block++) {
+    const itsZone = zone[block]!;
+    if (lowestRank[block] === NO_RANK || poolAllowed[pool[block]!] === 0 || zoneAllowed[itsZone] === 0) continue;
+    blocks.push(block);
+    if (!zones.includes(itsZone)) zones.push(itsZone);
   }
-  return [...zones];
+  return { blocks, zones };
 }
 
 /** The Set's own rules and those that other Sets declared against it. */

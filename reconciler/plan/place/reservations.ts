@@ -2,7 +2,7 @@ import type { ApartRule, Capability, DesiredHost, DesiredSet } from "../../core/
 import { RESOURCE_NAMES, type Resources } from "../../core/resources.ts";
 import { touch } from "./blocks.ts";
 import { newBitmap, setBit } from "./columns.ts";
-import { capabilityMask, type HostIndex, inverse, type Reservation, type Unusable, unusableCode } from "./host-index.ts";
+import { CAPABILITIES, type HostIndex, inverse, type Reservation, type Unusable, unusableCode } from "./host-index.ts";
 
 /** What an agent reported of its host; `capacity: null` while it is not known. */
 export interface HostFacts {
@@ -51,6 +51,7 @@ export function setHostUsable(index: HostIndex, host: string, reason: Unusable |
   const code = unusableCode(reason);
   if (position === undefined || index.unusable[position] === code) return;
   index.unusable[position] = code;
+  setBit(index.usable, position, code === 0);
   touch(index.blocks, position);
 }
 
@@ -61,15 +62,10 @@ export function setHostUsable(index: HostIndex, host: string, reason: Unusable |
 export function setHostFacts(index: HostIndex, host: string, facts: HostFacts): void {
   const position = index.positions.get(host);
   if (position === undefined) return;
-  const desired = index.hosts[position]!;
-  for (const resource of RESOURCE_NAMES) {
-    const capacity = Math.min(desired.capacity[resource], observedCapacity(index, desired, facts.capacity)[resource]);
-    index.free[resource][position]! += capacity - index.capacity[resource][position]!;
-    index.capacity[resource][position] = capacity;
+  setCapacity(index, position, facts.capacity);
+  for (const [bit, capability] of CAPABILITIES.entries()) {
+    setBit(index.capabilities[bit]!, position, facts.capabilities.includes(capability));
   }
-  index.perCpu[position] = inverse(index.capacity.cpuMillis[position]!);
-  index.perMemory[position] = inverse(index.capacity.memoryBytes[position]!);
-  index.capabilities[position] = capabilityMask(facts.capabilities);
   setImages(index, position, facts.images);
   touch(index.blocks, position);
 }
@@ -77,6 +73,8 @@ export function setHostFacts(index: HostIndex, host: string, facts: HostFacts): 
 /** Tells the index whom the Set keeps apart from, so that they keep apart from it too. Replaces what it said before. */
 export function declareApart(index: HostIndex, set: DesiredSet): void {
   retractApart(index, set.name);
+  if (set.placement.apart.length === 0) return;
+  index.apartRules.set(set.name, set.placement.apart);
   for (const rule of set.placement.apart) {
     const declared = index.apartFrom.get(rule.set) ?? new Map<string, ApartRule["within"]>();
     declared.set(set.name, wider(declared.get(set.name), rule.within));
@@ -86,9 +84,12 @@ export function declareApart(index: HostIndex, set: DesiredSet): void {
 
 /** Forgets the rules of a Set that is gone. */
 export function retractApart(index: HostIndex, set: string): void {
-  for (const [other, declared] of index.apartFrom) {
-    if (declared.delete(set) && declared.size === 0) index.apartFrom.delete(other);
+  for (const { set: other } of index.apartRules.get(set) ?? []) {
+    const declared = index.apartFrom.get(other);
+    declared?.delete(set);
+    if (declared?.size === 0) index.apartFrom.delete(other);
   }
+  index.apartRules.delete(set);
 }
 
 /** Key of HostIndex.hostPorts. */
@@ -145,6 +146,19 @@ function removeInstance(index: HostIndex, set: string, position: number): void {
   const last = placed.pop()!;
   if (at < placed.length) placed[at] = last;
   if (placed.length === 0) index.placed.delete(set);
+}
+
+/** The smaller, by resource, of the manifest's capacity and the observed one. */
+function setCapacity(index: HostIndex, position: number, observed: Resources | null): void {
+  const desired = index.hosts[position]!;
+  const most = observedCapacity(index, desired, observed);
+  for (const resource of RESOURCE_NAMES) {
+    const capacity = Math.min(desired.capacity[resource], most[resource]);
+    index.free[resource][position]! += capacity - index.capacity[resource][position]!;
+    index.capacity[resource][position] = capacity;
+  }
+  index.perCpu[position] = inverse(index.capacity.cpuMillis[position]!);
+  index.perMemory[position] = inverse(index.capacity.memoryBytes[position]!);
 }
 
 function observedCapacity(index: HostIndex, host: DesiredHost, observed: Resources | null): Resources {

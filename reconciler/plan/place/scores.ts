@@ -1,15 +1,20 @@
+import type { DesiredSet } from "../../core/desired.ts";
 import { LOADS } from "./blocks.ts";
 import { hasBit } from "./columns.ts";
 import type { Query } from "./query.ts";
 
-/**
- * One reason to prefer a host: 0..100, whole, times its weight. `bound` is at least the score of every usable host
- * of a block; the tighter, the fewer hosts a placement looks at.
- */
+/** One reason to prefer a host: 0..100, whole, times its weight. */
 export interface Scorer {
   readonly name: string;
   readonly weight: number;
   score(query: Query, position: number): number;
+}
+
+/**
+ * At least the score of every usable host of a block, from what the block's bounds say. The tighter, the fewer hosts a
+ * placement looks at.
+ */
+export interface BoundedScorer extends Scorer {
   bound(query: Query, block: number): number;
 }
 
@@ -21,7 +26,7 @@ const ROUNDING = 1e-6;
  * number: 100 · (2·(1 − larger) + (1 − |cpu − memory|)) / 3, which is 100 · (3 − max(3·cpu − memory, 3·memory − cpu)) / 3.
  * For `pack` most requested instead of least: 100 · (1 + cpu + memory) / 3.
  */
-export const loadScorer: Scorer = {
+export const loadScorer: BoundedScorer = {
   name: "load",
   weight: 3,
   score: ({ index, set, pack }, position) => {
@@ -33,7 +38,7 @@ export const loadScorer: Scorer = {
 };
 
 /** Few (or, to pack, any) Instances of the Set on the host. */
-export const hostScorer: Scorer = {
+export const hostScorer: BoundedScorer = {
   name: "host",
   weight: 3,
   score: (query, position) => amongScore(query, query.inHost[position]!),
@@ -41,7 +46,7 @@ export const hostScorer: Scorer = {
 };
 
 /** Few (or, to pack, any) Instances of the Set in the rack. */
-export const rackScorer: Scorer = {
+export const rackScorer: BoundedScorer = {
   name: "rack",
   weight: 1,
   score: (query, position) => amongScore(query, query.inRack[query.index.rack[position]!]!),
@@ -53,20 +58,8 @@ export const rackScorer: Scorer = {
   },
 };
 
-/** Share of the Set's images that the host holds. */
-export const imageScorer: Scorer = {
-  name: "images",
-  weight: 1,
-  score: ({ images, set }, position) => {
-    let held = 0;
-    for (const image of images) if (hasBit(image, position)) held++;
-    return held === 0 ? 0 : Math.floor((100 * held) / set.images.length);
-  },
-  bound: ({ images, set }, block) => (images.length === 0 ? 0 : Math.floor((100 * mostHeld(images, block)) / set.images.length)),
-};
-
 /** A host with an Instance of a Set to be near to; half for one in its zone. */
-export const nearScorer: Scorer = {
+export const nearScorer: BoundedScorer = {
   name: "near",
   weight: 2,
   score: ({ near, index }, position) => {
@@ -81,32 +74,38 @@ export const nearScorer: Scorer = {
   },
 };
 
-/** What must be even over zones outweighs all other scores together. */
-const EVEN_WEIGHT = 10_000;
-
-/**
- * Spread: 50 for a zone with its even share of the Set, 100 for an empty one, 0 from twice the share. Pack: any. A Set
- * that must be even over zones: the zone with the fewest, whatever the rest says.
- */
-export const zoneScorer = {
-  name: "zone",
-  weight: 2,
-  score: (query: Query, zone: number): number => {
-    const here = query.inZone[zone]!;
-    if (query.pack) return here > 0 ? 100 : 0;
-    return Math.max(0, 100 - Math.floor((50 * here * query.zones.length) / (query.count + 1)));
+/** Share of the Set's images that the host holds. */
+export const imageScorer: Scorer = {
+  name: "images",
+  weight: 1,
+  score: ({ images, set }, position) => {
+    let held = 0;
+    for (const image of images) if (hasBit(image, position)) held++;
+    return heldScore(set, held);
   },
 };
 
-export const SCORERS: readonly Scorer[] = [loadScorer, hostScorer, rackScorer, imageScorer, nearScorer];
+/**
+ * Spread: 50 in a zone with its even share of the Set, 100 in an empty one, 0 from twice the share. Pack: any. The same
+ * for all hosts of a zone.
+ */
+export const zoneScorer: Scorer = {
+  name: "zone",
+  weight: 2,
+  score: (query, position) => inZoneScore(query, query.index.zone[position]!),
+};
 
-/** Weighted sum without the zone's part; written out so that each call has one known target. */
+export const SCORERS: readonly Scorer[] = [loadScorer, hostScorer, rackScorer, nearScorer, imageScorer, zoneScorer];
+
+/** Off for each Instance in the zone, where the Set must be even over zones: more than all scores together can add. */
+const EVEN_WEIGHT = 10_000;
+
+/** Weighted sum of what differs between hosts that lie in one zone and hold as many of the Set's images. */
 export function hostScore(query: Query, position: number): number {
   return (
     loadScorer.weight * loadScorer.score(query, position) +
     hostScorer.weight * hostScorer.score(query, position) +
     rackScorer.weight * rackScorer.score(query, position) +
-    imageScorer.weight * imageScorer.score(query, position) +
     nearScorer.weight * nearScorer.score(query, position)
   );
 }
@@ -117,15 +116,25 @@ export function blockBound(query: Query, block: number): number {
     loadScorer.weight * loadScorer.bound(query, block) +
     hostScorer.weight * hostScorer.bound(query, block) +
     rackScorer.weight * rackScorer.bound(query, block) +
-    imageScorer.weight * imageScorer.bound(query, block) +
     nearScorer.weight * nearScorer.bound(query, block)
   );
 }
 
-/** The zone's part of the weighted sum: the same for all hosts of a zone. */
+/** The part of hosts that hold this many of the Set's images. */
+export function imageScore({ set }: Query, held: number): number {
+  return imageScorer.weight * heldScore(set, held);
+}
+
+/** The part of all hosts of a zone. */
 export function zoneScore(query: Query, zone: number): number {
   const even = query.even ? -EVEN_WEIGHT * query.inZone[zone]! : 0;
-  return even + zoneScorer.weight * zoneScorer.score(query, zone);
+  return even + zoneScorer.weight * inZoneScore(query, zone);
+}
+
+/** What the choice maximises: the weighted sum of all scorers, less what evenness takes off. */
+export function totalScore(query: Query, position: number): number {
+  const images = imageScorer.weight * imageScorer.score(query, position);
+  return hostScore(query, position) + images + zoneScore(query, query.index.zone[position]!);
 }
 
 /** Thirds of 0..1 to whole 0..100. */
@@ -136,6 +145,16 @@ function toScore(thirds: number): number {
 function amongScore(query: Query, count: number): number {
   if (query.pack) return count > 0 ? 100 : 0;
   return Math.floor(100 / (1 + count));
+}
+
+function heldScore(set: DesiredSet, held: number): number {
+  return held === 0 ? 0 : Math.floor((100 * held) / set.images.length);
+}
+
+function inZoneScore(query: Query, zone: number): number {
+  const here = query.inZone[zone]!;
+  if (query.pack) return here > 0 ? 100 : 0;
+  return Math.max(0, 100 - Math.floor((50 * here * query.zones.length) / (query.count + 1)));
 }
 
 /** At most the load taken off by loadScorer on any host of the block. */
@@ -158,22 +177,4 @@ function leastLoaded({ index, set }: Query, block: number): number {
 function mostPacked({ index, set }: Query, block: number): number {
   const { mostLoad, perCpu, perMemory } = index.blocks;
   return 1 + mostLoad[block]! + set.resources.cpuMillis * perCpu.most[block]! + set.resources.memoryBytes * perMemory.most[block]!;
-}
-
-/** The most of the images that one position of the block holds. */
-function mostHeld(images: readonly Uint32Array[], block: number): number {
-  return Math.max(mostHeldInWord(images, 2 * block), mostHeldInWord(images, 2 * block + 1));
-}
-
-/** Level n holds the positions with at least n of the images seen so far. */
-function mostHeldInWord(images: readonly Uint32Array[], word: number): number {
-  const levels = [-1];
-  for (const image of images) {
-    const bits = image[word]!;
-    for (let level = levels.length; level > 0; level--) {
-      const reached = levels[level - 1]! & bits;
-      if (reached !== 0) levels[level] = (levels[level] ?? 0) | reached;
-    }
-  }
-  return levels.length - 1;
 }
