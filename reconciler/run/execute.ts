@@ -162,6 +162,7 @@ function turn(state: State): void {
   const starting = state.queue.take(room, (host) => roomOn(state, host)).map((step) => begin(state, step));
   const events = [...ended.map(endedEvent), ...starting.map(startedEvent)];
   if (events.length > 0) state.ports.append(events);
+  // After the next steps began: a slot whose chain goes on is not free in between.
   for (const one of ended) awaitEffect(state, one);
   for (const steps of Map.groupBy(starting, (step) => step.action.host).values()) send(state, steps);
   if (state.started.size === 0) state.drained();
@@ -183,7 +184,7 @@ function turnSoon(state: State): void {
     });
 }
 
-/** The step is no longer under way: its dependents go on, or never start. */
+/** The step is no longer under way: its dependents go on, or never start. An unknown outcome closes the host. */
 function takeIn(state: State, { step, verdict }: Ended): void {
   const { host } = step.action;
   state.started.delete(step.id);
@@ -191,6 +192,7 @@ function takeIn(state: State, { step, verdict }: Ended): void {
   if (left > 0) state.onHost.set(host, left);
   else state.onHost.delete(host);
   state.queue.wake(host);
+  if (verdict.outcome === "unknown") state.witness.doubt(host, slotOf(step));
   if (verdict.outcome !== "done") return dropDependents(step);
   const ready = release(step);
   if (step.graph === state.graph) for (const next of ready) state.queue.add(next);
@@ -206,13 +208,13 @@ function roomOn(state: State, host: string): number {
 /** Counts the step as under way. */
 function begin(state: State, step: Step): Step {
   const { fleet, clock } = state.ports;
-  const { host, set, index } = step.action;
+  const { host } = step.action;
   step.state = "started";
   step.graph.unstarted -= 1;
   const boot = fleet.views.get(host)?.observation?.boot ?? "";
   state.started.set(step.id, { step, boot, startedAtMs: clock.monotonic() });
   state.onHost.set(host, (state.onHost.get(host) ?? 0) + 1);
-  state.busy.enter(slotKey(set, index));
+  state.busy.enter(slotOf(step));
   return step;
 }
 
@@ -228,10 +230,11 @@ function send(state: State, steps: readonly Step[]): void {
 
 /** Keeps the slot busy until the host shows what the step did. */
 function awaitEffect(state: State, { step, verdict, boot }: Ended): void {
-  const { host, set, index } = step.action;
-  const slot = slotKey(set, index);
-  if (verdict.outcome === "unknown") state.witness.doubt(host, slot);
-  else state.witness.expect(host, slot, boot, verdict.version);
+  if (verdict.outcome !== "unknown") state.witness.expect(step.action.host, slotOf(step), boot, verdict.version);
+}
+
+function slotOf({ action }: Step): string {
+  return slotKey(action.set, action.index);
 }
 
 function startedEvent({ id, action }: Step): EventBody {

@@ -11,7 +11,7 @@ describe("crash and stop", () => {
     expect(rig.written().at(-1)).toBe("started 1.0 pullImage web/0");
 
     rig.reconciler = rig.create({});
-    rig.hosts.follow([], { observed: () => undefined, heard: () => undefined, lost: () => undefined });
+    rig.hosts.forget();
     rig.reconciler.start();
     await rig.clock.advance(6);
     expect(rig.inputs.at(-1)!.busy).toEqual(new Set(["web/0"]));
@@ -42,7 +42,7 @@ describe("crash and stop", () => {
       await rig.clock.advance(5_000);
       first.kill();
       rig.reconciler = rig.create({});
-      rig.hosts.follow([], { observed: () => undefined, heard: () => undefined, lost: () => undefined });
+      rig.hosts.forget();
       rig.reconciler.start();
       await rig.clock.advance(20_000);
       expect(rig.reconciler.view().settled, `died at write ${dieAt}`).toBe(true);

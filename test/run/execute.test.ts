@@ -51,6 +51,15 @@ describe("limits", () => {
     expect(rig.reconciler.view().settled).toBe(true);
   });
 
+  test("the next in the queue starts as soon as there is room, without another pass", async () => {
+    const rig = newRig({ perHost: 1, debounceMs: 100_000 });
+    const host = rig.hosts.add("a", { apply: () => ({ does: "done", tookMs: 100 }) });
+    rig.chains = pulls("a", "web", 5);
+    await rig.begin();
+    expect(host.effects.size).toBe(5);
+    expect(rig.inputs).toHaveLength(1);
+  });
+
   test("a hung host delays nobody", async () => {
     const rig = newRig({ perHost: 2, total: 4 });
     rig.hosts.add("hung", { apply: () => ({ does: "hang" }), observe: "hangs" });
@@ -117,6 +126,17 @@ describe("an unknown outcome", () => {
     await rig.clock.advance(15_000);
     expect(host.effects.size).toBe(2);
     expect(host.requests).toHaveLength(2);
+  });
+
+  test("a doubt that comes up during an observation needs another one; then the host has steps again, without another pass", async () => {
+    const rig = newRig({ perHost: 2, debounceMs: 100_000, busyHostMs: 100_000 });
+    const host = rig.hosts.add("a", { apply: ({ index }) => (index < 2 ? { does: "hang" } : DONE), observe: "answers" });
+    rig.chains = [...pulls("a", "web", 1, { deadlineMs: 1_000 }), ...pulls("a", "web", 3, { deadlineMs: 1_004 }).slice(1)];
+    await rig.begin();
+    await rig.clock.advance(1_000);
+    // Sent at 5; the doubts came up at 1007 and 1011, the first observation took until 1012, the second until 1017.
+    expect(host.requestedAtMs).toEqual([5, 1_019]);
+    expect(rig.inputs).toHaveLength(1);
   });
 
   test("no request goes to a host in doubt; when it stays silent it counts as lost and its slots are free", async () => {
@@ -241,5 +261,19 @@ test("nothing starts on a host that is lost, even before the next pass", async (
   expect(host.requests).toHaveLength(0);
   rig.hosts.push("a");
   await rig.clock.advance(3_000);
+  expect(host.effects.size).toBe(1);
+});
+
+test("a host that is heard again after a problem is observed before it is worked on", async () => {
+  const rig = newRig();
+  const host = rig.hosts.add("a", { apply: () => DONE, observe: "answers" });
+  await rig.begin();
+  rig.hosts.lose("a", "no heartbeat");
+  rig.chains = pulls("a", "web", 1);
+  await rig.clock.advance(40_000);
+  expect(host.requests).toHaveLength(0);
+  rig.hosts.heartbeat("a");
+  await rig.clock.advance(100);
+  expect(rig.reconciler.view().fleet.get("a")!.problem).toBe("");
   expect(host.effects.size).toBe(1);
 });

@@ -36,6 +36,8 @@ export interface FakeHost {
   busiest: number;
   underWay: number;
   requests: ApplyRequest[];
+  /** When each of them came; monotonic. */
+  requestedAtMs: number[];
 }
 
 /** `startInstance web/0#1` */
@@ -61,7 +63,16 @@ export class FakeHosts implements Hosts {
   }
 
   add(name: string, behaviour: Pick<FakeHost, "apply" | "observe">): FakeHost {
-    const host: FakeHost = { ...behaviour, boot: "boot-1", version: 1, effects: new Set(), busiest: 0, underWay: 0, requests: [] };
+    const host: FakeHost = {
+      ...behaviour,
+      boot: "boot-1",
+      version: 1,
+      effects: new Set(),
+      busiest: 0,
+      underWay: 0,
+      requests: [],
+      requestedAtMs: [],
+    };
     this.world.set(name, host);
     return host;
   }
@@ -73,9 +84,15 @@ export class FakeHosts implements Hosts {
     for (const { name } of hosts) if (!before.has(name)) this.push(name);
   }
 
+  /** The one who listened is gone; the next to follow hears from every host. */
+  forget(): void {
+    this.#listener = null;
+    this.#followed = [];
+  }
+
   /** The host reports itself. */
   push(name: string): void {
-    this.#listener!.observed(name, this.#observation(name));
+    this.#listener?.observed(name, this.#observation(name));
   }
 
   heartbeat(name: string): void {
@@ -97,6 +114,7 @@ export class FakeHosts implements Hosts {
   async *apply(name: string, request: ApplyRequest, signal: AbortSignal): AsyncGenerator<ActionResult> {
     const host = this.#host(name);
     host.requests.push(request);
+    host.requestedAtMs.push(this.#clock.monotonic());
     this.#checkJournalled(name, request.actions);
     host.underWay += request.actions.length;
     host.busiest = Math.max(host.busiest, host.underWay);

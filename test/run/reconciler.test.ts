@@ -63,6 +63,19 @@ describe("passes", () => {
     expect(rig.passesAtMs.slice(before)).toEqual([at + 20]);
   });
 
+  test("a change on a host with steps under way, most likely theirs, may wait a little longer", async () => {
+    const rig = newRig();
+    const host = rig.hosts.add("a", { apply: () => ({ does: "done", tookMs: 5_000 }) });
+    rig.chains = [chain("a", 0)];
+    await rig.begin();
+    const before = rig.passesAtMs.length;
+    const at = rig.clock.monotonic();
+    host.version += 1;
+    rig.hosts.push("a");
+    await rig.clock.advance(1_000);
+    expect(rig.passesAtMs.slice(before)).toEqual([at + 500]);
+  });
+
   test("a new revision goes before the pause after a long pass", async () => {
     const rig = newRig({ pauseFactor: 5, pauseMaxMs: 1_000, debounceMs: 400 });
     rig.hosts.add("a", {});
@@ -194,6 +207,20 @@ describe("what operators say", () => {
     await rig.clock.advance(100);
     expect(rig.written().at(-1)).toBe("host.returned a");
     expect(rig.inputs.at(-1)!.memory.hosts.has("a")).toBe(false);
+  });
+
+  test("also when the reconciler was restarted in between", async () => {
+    const rig = newRig();
+    rig.hosts.add("a", {});
+    await rig.begin();
+    rig.hosts.lose("a", "no route to host");
+    rig.reconciler.record({ type: "host.dead", host: "a", who: "ann", why: "it burnt" });
+    rig.reconciler.kill();
+    rig.reconciler = rig.create({});
+    rig.hosts.forget();
+    rig.reconciler.start();
+    await rig.clock.advance(1_000);
+    expect(rig.written().at(-1)).toBe("host.returned a");
   });
 });
 

@@ -69,7 +69,7 @@ describe("the source", () => {
     rig.source.old.set("c1", loaded("c1"));
     rig.chains = [chain("a", 0)];
     rig.reconciler = rig.create({});
-    rig.hosts.follow([], { observed: () => undefined, heard: () => undefined, lost: () => undefined });
+    rig.hosts.forget();
     rig.reconciler.start();
     await rig.clock.advance(2_000);
     expect(rig.inputs.at(-1)!).toMatchObject({ desired: { revision: { commit: "c1" } } });
