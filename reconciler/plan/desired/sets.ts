@@ -71,7 +71,7 @@ export function createSetsReader(last: () => Desired | null): (manifests: Manife
     for (const [policy, sets] of selected) problems.push(...checkOnePolicy(policy), ...checkSelection(policy, sets, names.known));
     for (const member of members) if (member.problems.length > 0) problems.push(...member.problems);
     for (const { problems: around } of finished) if (around.length > 0) problems.push(...around);
-    problems.push(...reportConflicts(members.flatMap(({ conflicts }) => conflicts)));
+    problems.push(...reportConflicts(members.filter(({ conflicts }) => conflicts.length > 0).flatMap(({ conflicts }) => conflicts)));
     problems.push(...checkAddresses(finished.map(({ fit }) => fit)));
     return { sets: names.order.map((index) => finished[index]!.set), problems };
   };
@@ -130,10 +130,11 @@ function createSelector(): (policies: readonly LoadedPolicy[], members: readonly
 }
 
 function sameSelection(a: readonly Member[], b: readonly Member[]): boolean {
-  return (
-    a.length === b.length &&
-    a.every((member, index) => member.policies === b[index]!.policies && member.draft.name === b[index]!.draft.name)
-  );
+  return a.length === b.length && a.every((member, index) => member === b[index] || selectsAlike(member, b[index]!));
+}
+
+function selectsAlike(a: Member, b: Member): boolean {
+  return a.policies === b.policies && a.draft.name === b.draft.name;
 }
 
 function selectedSets(policies: readonly LoadedPolicy[], members: readonly Member[]): Selected {
