@@ -165,6 +165,16 @@ describe("a journal in a file", () => {
     expect(journal.load().events).toEqual(second);
   });
 
+  test("takes no snapshot of a future, or of a past whose events may be gone", () => {
+    const journal = kept(openJournal({ path: join(stateFolder(), "journal.db") }));
+    const events = taskEvents("t1", 1, 0);
+    journal.append(events);
+    journal.snapshot(fold(emptyMemory(), events));
+    expect(() => journal.snapshot(fold(emptyMemory(), events.slice(0, 2)))).toThrow("a snapshot at event 2; possible are 5 to 5");
+    expect(() => journal.snapshot(fold(emptyMemory(), [...events, ...taskEvents("t2", 2, 0)]))).toThrow("possible are 5 to 5");
+    expect(journal.load().memory).toEqual(fold(emptyMemory(), events));
+  });
+
   test("appends all of a batch or none of it", () => {
     const journal = kept(openJournal({ path: join(stateFolder(), "journal.db") }));
     journal.append(taskEvents("t1", 1, 0));

@@ -117,6 +117,7 @@ class SqliteJournal implements StoredJournal {
   }
 
   append(events: readonly JournalEvent[]): void {
+    if (events.length === 0) return;
     if (this.#attributor === null) this.load();
     const attributor = this.#attributor!;
     this.#transaction(() => {
@@ -128,7 +129,9 @@ class SqliteJournal implements StoredJournal {
 
   snapshot(memory: Memory): void {
     const { sequence } = memory;
-    if (sequence > this.#sequence) throw new Error(`a snapshot at event ${sequence}, but the journal ends at ${this.#sequence}`);
+    if (sequence > this.#sequence || sequence < this.#snapshotSequence) {
+      throw new Error(`a snapshot at event ${sequence}; possible are ${this.#snapshotSequence} to ${this.#sequence}`);
+    }
     const body = JSON.stringify(serializeMemory(memory));
     this.#transaction(() => {
       this.#database.exec("DELETE FROM snapshots");
