@@ -118,3 +118,16 @@ test("a repository that is removed fails the reading; nothing is thrown", async 
     "git-path-missing: the repository ROOT/fleet does not exist\n  Mend the path, or mount the disk it is on.",
   );
 });
+
+test("close() ends a read that hangs, and a read after it", async () => {
+  const world = newWorld();
+  world.script("bin/git", "exec sleep 20");
+  const environment = { PATH: `${world.path("bin")}:/usr/bin:/bin` };
+  const source = world.source({ repository: world.repository("fleet", WEB), environment });
+  const hung = read(source);
+  const rejected = expect(hung).rejects.toThrow("the source was closed");
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  await source.close();
+  await rejected;
+  await expect(read(source)).rejects.toThrow("the source was closed");
+});

@@ -4,6 +4,8 @@ import { describe, expect, test } from "vitest";
 import { GIT_ERRORS } from "../../reconciler/core/errors/git.ts";
 import { UserError } from "../../reconciler/core/errors/user-error.ts";
 import type { GitSourceOptions } from "../../reconciler/io/git/source.ts";
+import { readFiles } from "../../reconciler/io/git/blobs.ts";
+import { createSystemClock } from "../../reconciler/sys/clock.ts";
 import { createManifestLoader } from "../../reconciler/io/manifests/loader.ts";
 import { git, newWorld, outcome, read, type World } from "./world.ts";
 
@@ -36,6 +38,14 @@ const LOCAL: readonly Case[] = [
     "path is a file",
     (w) => (w.write("file", ""), { repository: w.path("file") }),
     "git-path-missing: the repository ROOT/file is a file, not a folder\n  Give the folder that holds .git, or a bare repository.",
+  ],
+  [
+    "path of links in a circle",
+    (w) => {
+      w.link("loop", "loop");
+      return { repository: w.path("loop") };
+    },
+    "git-permission: the repository ROOT/loop can't be opened (ELOOP)\n  Give the user that runs Setpoint read permission on it.",
   ],
   [
     "not a repository",
@@ -302,6 +312,19 @@ test.for([
   expect(error).toBeInstanceOf(UserError);
   const { code, message, hint } = error as UserError;
   expect(`${code}: ${message}\n  ${hint}`).toBe(said);
+});
+
+test("more bytes of YAML than the limit are refused before they are read", async () => {
+  const world = newWorld();
+  const repository = world.repository("fleet", { "a.yaml": "x".repeat(700_000), "b.yaml": "y".repeat(700_000) });
+  const clock = createSystemClock();
+  const context = { folder: repository, ceiling: world.root, inherited: process.env, sshCommand: null, clock, deadlineMs: 10_000 };
+  const entries = ["a.yaml", "b.yaml"].map((path) => ({ kind: "file", id: git(repository, "rev-parse", `main:${path}`), path }) as const);
+  const { signal } = new AbortController();
+  await expect(readFiles(context, entries, new Map(), signal, 1024 * 1024)).rejects.toThrow(
+    "the folder holds 2 MiB of YAML; the limit is 1 MiB",
+  );
+  expect(await readFiles(context, entries, new Map(), signal, 2 * 1024 * 1024)).toHaveLength(2);
 });
 
 test("a file too large for the loader is listed with its size and not read", async () => {

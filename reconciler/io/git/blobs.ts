@@ -17,6 +17,7 @@ export async function readFiles(
   entries: readonly TreeEntry[],
   known: ReadonlyMap<string, string>,
   signal: AbortSignal,
+  maxTotalBytes = MAX_TOTAL_BYTES,
 ): Promise<readonly ManifestFile[]> {
   // The loader refuses too many files without reading any.
   const unknown = entries.length > MAX_FILES ? [] : entries.filter(({ id, path }) => known.get(path) !== id);
@@ -25,7 +26,7 @@ export async function readFiles(
   // The loader refuses a larger file by its size alone.
   const small = wanted.filter(({ id }) => sizes.get(id)! <= MAX_FILE_BYTES);
   const total = small.reduce((sum, { id }) => sum + sizes.get(id)!, 0);
-  if (total > MAX_TOTAL_BYTES) throw tooLarge(total);
+  if (total > maxTotalBytes) throw tooLarge(total, maxTotalBytes);
   const blobs = await readBlobs(context, small, signal);
   return entries.map((entry) => ({
     path: entry.path,
@@ -35,8 +36,8 @@ export async function readFiles(
   }));
 }
 
-function tooLarge(bytes: number): Error {
-  const found = `the folder holds ${mebibytes(bytes)} of YAML; the limit is ${mebibytes(MAX_TOTAL_BYTES)}`;
+function tooLarge(bytes: number, limit: number): Error {
+  const found = `the folder holds ${mebibytes(bytes)} of YAML; the limit is ${mebibytes(limit)}`;
   return gitError("git-too-large", found, "Give the folder that holds only manifests.");
 }
 

@@ -21,8 +21,10 @@ export class HeadWatch {
     this.#clock = clock;
     this.#pollMs = pollMs;
     this.#seen = seen;
-    this.#onChange = onChange;
-    this.#refs = new RefWatcher(onChange);
+    this.#onChange = () => {
+      if (!this.#lifetime.signal.aborted) onChange();
+    };
+    this.#refs = new RefWatcher(this.#onChange);
     this.#running = this.#run();
   }
 

@@ -72,7 +72,7 @@ class GitSource implements WatchedSource {
   }
 
   async read(signal: AbortSignal): Promise<SourceReading> {
-    return this.#inTurn(async () => {
+    return this.#inTurn(signal, async (signal) => {
       const reading = await this.#attempt(signal, () => this.#readHead(signal));
       this.#last = { reading, atMs: this.#settings.clock.now() };
       return reading;
@@ -80,7 +80,7 @@ class GitSource implements WatchedSource {
   }
 
   async readCommit(commit: string, signal: AbortSignal): Promise<SourceReading> {
-    return this.#inTurn(() =>
+    return this.#inTurn(signal, (signal) =>
       this.#attempt(signal, async () => {
         await this.#repository.ensure(commit, signal);
         return this.#load(await this.#repository.context(signal), commit, signal);
@@ -114,8 +114,14 @@ class GitSource implements WatchedSource {
     await this.#queue.catch(() => {});
   }
 
-  async #inTurn<Result>(work: () => Promise<Result>): Promise<Result> {
-    const turn = this.#queue.then(work, work);
+  /** After the work before it; with a signal that is aborted by the caller's or by close(). */
+  async #inTurn<Result>(signal: AbortSignal, work: (signal: AbortSignal) => Promise<Result>): Promise<Result> {
+    const either = AbortSignal.any([signal, this.#lifetime.signal]);
+    const run = async (): Promise<Result> => {
+      either.throwIfAborted();
+      return work(either);
+    };
+    const turn = this.#queue.then(run, run);
     this.#queue = turn;
     return turn;
   }

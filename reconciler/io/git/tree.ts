@@ -5,18 +5,20 @@ export interface TreeEntry {
   readonly kind: "file" | "link" | "submodule";
   /** Object id: equal ids mean equal bytes. */
   readonly id: string;
-  /** From the top of the repository; see `shownPath`. */
+  /** From the top of the repository; printable; see `printablePath`. */
   readonly path: string;
 }
 
 /** Parses the output of `git ls-tree -r -z`: records `MODE SP TYPE SP ID TAB PATH NUL`. */
 export function parseTree(output: Buffer): readonly TreeEntry[] {
+  const utf8 = isUtf8(output);
   const entries: TreeEntry[] = [];
-  let start = 0;
-  for (let end = output.indexOf(0); end !== -1; start = end + 1, end = output.indexOf(0, start)) {
-    const tab = output.indexOf(0x09, start);
-    const [mode = "", , id = ""] = output.toString("latin1", start, tab).split(" ");
-    entries.push({ kind: kindOf(mode), id, path: shownPath(output.subarray(tab + 1, end)) });
+  for (const record of output.toString(utf8 ? "utf8" : "latin1").split("\0")) {
+    if (record === "") continue;
+    const tab = record.indexOf("\t");
+    const [mode = "", , id = ""] = record.slice(0, tab).split(" ");
+    const name = record.slice(tab + 1);
+    entries.push({ kind: kindOf(mode), id, path: utf8 ? printablePath(name) : shownPath(Buffer.from(name, "latin1")) });
   }
   return entries;
 }
@@ -26,14 +28,20 @@ function kindOf(mode: string): TreeEntry["kind"] {
   return mode === "120000" ? "link" : "file";
 }
 
-/**
- * A path as text that is safe on a terminal. Control characters and the backslash itself are written `\u001b`, and so
- * `\xe9` the bytes of a name that is not UTF-8: different paths never read the same.
- */
+/** A path that may not be UTF-8 as text: such a one with `\xe9` for its foreign bytes. */
 function shownPath(bytes: Buffer): string {
-  // oxlint-disable no-control-regex -- control characters are what is looked for
-  if (isUtf8(bytes)) return bytes.toString("utf8").replace(/[\u0000-\u001f\u007f-\u009f\\]/g, (character) => escape("u", character, 4));
+  if (isUtf8(bytes)) return printablePath(bytes.toString("utf8"));
+  // oxlint-disable-next-line no-control-regex -- control characters are what is looked for
   return bytes.toString("latin1").replace(/[\u0000-\u001f\u007f-\u00ff\\]/g, (character) => escape("x", character, 2));
+}
+
+/**
+ * A path that is safe on a terminal: control characters are written `\u001b`, and so is the backslash, that different paths
+ * never read the same.
+ */
+function printablePath(path: string): string {
+  // oxlint-disable-next-line no-control-regex -- control characters are what is looked for
+  return path.replace(/[\u0000-\u001f\u007f-\u009f\\]/g, (character) => escape("u", character, 4));
 }
 
 function escape(letter: string, character: string, digits: number): string {
