@@ -13,7 +13,7 @@ function throughJson(memory: Memory): Memory {
 }
 
 describe("any legal history", () => {
-  test.prop([histories], { numRuns: 60 })("folds the same from a snapshot at every prefix", (events) => {
+  test.prop([histories], { numRuns: 25 })("folds the same from a snapshot at every prefix", (events) => {
     const whole = fold(emptyMemory(), events);
     for (let cut = 0; cut <= events.length; cut++) {
       const restored = throughJson(fold(emptyMemory(), events.slice(0, cut)));
@@ -21,7 +21,7 @@ describe("any legal history", () => {
     }
   });
 
-  test.prop([histories], { numRuns: 60 })("replaces what changed and keeps the identity of what did not", (events) => {
+  test.prop([histories], { numRuns: 40 })("replaces what changed and keeps the identity of what did not", (events) => {
     let memory = emptyMemory();
     for (const event of events) {
       const before = { sets: new Map(memory.sets), hosts: new Map(memory.hosts), holds: new Map(memory.holds) };

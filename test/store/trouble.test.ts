@@ -71,7 +71,7 @@ describe("a damaged journal", () => {
     const path = journalWith(events);
     const bytes = readFileSync(path);
     let refused = 0;
-    for (let offset = 100; offset < bytes.length; offset += 211) {
+    for (let offset = 100; offset < bytes.length; offset += 389) {
       const damaged = Buffer.from(bytes);
       damaged[offset]! ^= 1 << (offset % 8);
       writeFileSync(path, damaged);

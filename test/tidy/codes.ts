@@ -1,4 +1,4 @@
-import { type Finding, finding, isNode, type Node, type Source, walk } from "./source.ts";
+import { type Finding, finding, isNode, type Node, type Source } from "./source.ts";
 
 /** A code that a message carries: where it is written and what it is. */
 interface WrittenCode {
@@ -19,11 +19,11 @@ export function deadCodes(sources: readonly Source[], known: ReadonlySet<string>
   const mentioned = new Set<unknown>();
   const templates: RegExp[] = [];
   for (const source of sources.filter(({ path }) => !path.startsWith("reconciler/core/errors/"))) {
-    walk(source.program, (node) => {
+    for (const { node } of source.nodes) {
       if (node.type === "Literal") mentioned.add(node["value"]);
       const pattern = node.type === "TemplateLiteral" ? codePattern(node) : null;
       if (pattern !== null) templates.push(pattern);
-    });
+    }
   }
   return [...known]
     .filter((code) => !mentioned.has(code) && !templates.some((pattern) => pattern.test(code)))
@@ -39,15 +39,12 @@ function codePattern(template: Node): RegExp | null {
 
 /** First arguments of UserError, and `code` of the objects that are shown to people: those with a severity or a hint. */
 function writtenCodes(sources: readonly Source[]): WrittenCode[] {
-  return sources.flatMap((source) => {
-    const found: WrittenCode[] = [];
-    walk(source.program, (node) => {
-      for (const literal of codeExpressions(node).flatMap(literalsOf)) {
-        found.push({ source, start: literal.start, code: literal["value"] as string });
-      }
-    });
-    return found;
-  });
+  return sources.flatMap((source) =>
+    source.nodes
+      .flatMap(({ node }) => codeExpressions(node))
+      .flatMap(literalsOf)
+      .map((literal) => ({ source, start: literal.start, code: literal["value"] as string })),
+  );
 }
 
 function codeExpressions(node: Node): Node[] {

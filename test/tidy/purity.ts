@@ -1,4 +1,4 @@
-import { type Finding, finding, isNode, type Node, type Source, walk } from "./source.ts";
+import { type Finding, finding, isNode, type Node, type Source } from "./source.ts";
 
 /** Globals that read a clock, roll dice, do effects or postpone work. */
 const IMPURE = new Set([
@@ -11,12 +11,10 @@ export function impurities(sources: readonly Source[]): Finding[] {
   return sources
     .filter(({ path }) => /^reconciler\/(core|plan)\//.test(path))
     .flatMap((source) => {
-      const findings: Finding[] = [];
-      walk(source.program, (node, parent, field) => {
+      return source.nodes.flatMap(({ node, parent, field }) => {
         const impurity = impurityOf(node, parent, field);
-        if (impurity !== null) findings.push(finding(source, node.start, `${impurity} in a pure floor`));
+        return impurity === null ? [] : [finding(source, node.start, `${impurity} in a pure floor`)];
       });
-      return findings;
     });
 }
 

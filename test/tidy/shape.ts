@@ -1,5 +1,5 @@
 import { basename } from "node:path";
-import { type Finding, finding, isNode, lineAt, type Node, type Source, walk } from "./source.ts";
+import { type Finding, finding, isNode, type Node, type Source } from "./source.ts";
 
 const MAX_FILE_LINES = 400;
 const MAX_FUNCTION_LINES = 70;
@@ -18,7 +18,7 @@ export function longFiles(sources: readonly Source[]): Finding[] {
 export function longFunctions(sources: readonly Source[]): Finding[] {
   return findNodes(sources, (node, source) => {
     if (!["FunctionDeclaration", "FunctionExpression", "ArrowFunctionExpression"].includes(node.type)) return null;
-    const lines = lineAt(source, node.end) - lineAt(source, node.start) + 1;
+    const lines = source.text.slice(node.start, node.end).split("\n").length;
     return lines > MAX_FUNCTION_LINES ? `a function of ${lines} lines; at most ${MAX_FUNCTION_LINES}` : null;
   });
 }
@@ -85,12 +85,10 @@ function rootName(node: Node): string | null {
 }
 
 function findNodes(sources: readonly Source[], breachOf: (node: Node, source: Source) => string | null): Finding[] {
-  return sources.flatMap((source) => {
-    const findings: Finding[] = [];
-    walk(source.program, (node) => {
+  return sources.flatMap((source) =>
+    source.nodes.flatMap(({ node }) => {
       const breach = breachOf(node, source);
-      if (breach !== null) findings.push(finding(source, node.start, breach));
-    });
-    return findings;
-  });
+      return breach === null ? [] : [finding(source, node.start, breach)];
+    }),
+  );
 }

@@ -15,12 +15,21 @@ export interface Source {
   readonly path: string;
   readonly text: string;
   readonly program: Node;
+  /** Every node of the program, parents first, with the node it lies in and the field that holds it. */
+  readonly nodes: readonly Place[];
   readonly comments: readonly { readonly value: string; readonly start: number }[];
+}
+
+export interface Place {
+  readonly node: Node;
+  readonly parent: Node | null;
+  readonly field: string;
 }
 
 /** A breach of a rule: `reconciler/core/ids.ts:3: what is wrong`. */
 export type Finding = string;
 
+const IMPORTING = new Set(["ImportDeclaration", "ExportNamedDeclaration", "ExportAllDeclaration", "ImportExpression", "TSImportType"]);
 const ROOT = join(import.meta.dirname, "../..");
 
 /** The TypeScript files under a folder of the repository, parsed, sorted by path. */
@@ -33,7 +42,10 @@ export function readSources(folder: string): readonly Source[] {
 export function parseSource(path: string, text: string): Source {
   const { program, comments, errors } = parseSync(path, text);
   if (errors.length > 0) throw new Error(`${path}: ${errors[0]!.message}`);
-  return { path, text, program: program as unknown as Node, comments };
+  const root = program as unknown as Node;
+  const nodes: Place[] = [];
+  collect(root, null, "", nodes);
+  return { path, text, program: root, nodes, comments };
 }
 
 export function finding(source: Source, offset: number, message: string): Finding {
@@ -45,16 +57,11 @@ export function lineAt(source: Source, offset: number): number {
   return source.text.slice(0, offset).split("\n").length;
 }
 
-/** Calls back for every node below (and with) the given one, with the node it lies in and the field that holds it. */
-export function walk(node: Node, visit: (node: Node, parent: Node | null, field: string) => void): void {
-  step(node, null, "", visit);
-}
-
-function step(value: unknown, parent: Node | null, field: string, visit: (node: Node, parent: Node | null, field: string) => void): void {
-  if (Array.isArray(value)) for (const item of value) step(item, parent, field, visit);
+function collect(value: unknown, parent: Node | null, field: string, nodes: Place[]): void {
+  if (Array.isArray(value)) for (const item of value) collect(item, parent, field, nodes);
   if (!isNode(value)) return;
-  visit(value, parent, field);
-  for (const [name, child] of Object.entries(value)) if (typeof child === "object") step(child, value, name, visit);
+  nodes.push({ node: value, parent, field });
+  for (const name in value) if (typeof value[name] === "object") collect(value[name], value, name, nodes);
 }
 
 export function isNode(value: unknown): value is Node {
@@ -64,12 +71,11 @@ export function isNode(value: unknown): value is Node {
 /** Every import and re-export of a file, types included, also `import("...")`. */
 export function importsOf(source: Source): { readonly specifier: string; readonly start: number }[] {
   const found: { specifier: string; start: number }[] = [];
-  walk(source.program, (node) => {
-    if (!["ImportDeclaration", "ExportNamedDeclaration", "ExportAllDeclaration", "ImportExpression", "TSImportType"].includes(node.type))
-      return;
+  for (const { node } of source.nodes) {
+    if (!IMPORTING.has(node.type)) continue;
     const { value } = (isNode(node["source"]) ? node["source"] : {}) as { value?: unknown };
     if (typeof value === "string") found.push({ specifier: value, start: node.start });
-  });
+  }
   return found;
 }
 
