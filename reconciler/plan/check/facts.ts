@@ -7,6 +7,8 @@ import type { Plan, PlanInput } from "../../core/plan.ts";
 /** What the checks need of the fleet, worked out in the plainest way. */
 export interface FleetReading {
   readonly hosts: ReadonlyMap<string, DesiredHost>;
+  /** Zones in which a pool has hosts. */
+  readonly zones: ReadonlyMap<string, ReadonlySet<string>>;
   /** Hosts whose report is fresh. */
   isFresh(host: string): boolean;
   isConfirmedDead(host: string): boolean;
@@ -26,8 +28,10 @@ export function readFleet(input: PlanInput, plan: Plan): FleetReading {
   const seen = seenBySlot(input, new Set(plan.actions.map((action) => slotKey(action.set, action.index))));
   const isConfirmedDead = (name: string): boolean => input.memory.hosts.get(name)?.confirmedDeadAtMs != null;
   const isFresh = (name: string): boolean => freshObservation(input, name, poolOf(input, hosts, name)) !== null;
+  const zones = Map.groupBy(input.desired.hosts, (host) => host.pool);
   return {
     hosts,
+    zones: new Map([...zones].map(([pool, members]) => [pool, new Set(members.map((host) => host.zone))])),
     isFresh,
     isConfirmedDead,
     isFenced: (name, stopTimeoutMs) => isFenced(input, name, poolOf(input, hosts, name), stopTimeoutMs),
