@@ -10,6 +10,8 @@ export interface ReconcilerOptions extends ExecuteLimits, LoopOptions, SourceRea
   readonly drainMs: number;
   /** Events from one snapshot of the Memory to the next. */
   readonly snapshotEvery: number;
+  /** After the start, passes wait this long for hosts of which nothing was heard yet. */
+  readonly listenMs: number;
   /** A host of which nothing was heard for this long after it was followed does not keep `settled` waiting. */
   readonly hearWithinMs: number;
 }
@@ -33,5 +35,6 @@ export const DEFAULT_OPTIONS: ReconcilerOptions = {
   busyHostMs: 500,
   drainMs: 30_000,
   snapshotEvery: 5_000,
+  listenMs: 1_000,
   hearWithinMs: 15_000,
 };

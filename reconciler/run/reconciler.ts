@@ -118,6 +118,7 @@ class FleetReconciler implements Reconciler {
   #followed: Desired | null = null;
   #hosts: readonly FollowedHost[] = [];
   #followedAtMs = 0;
+  #listening = true;
   #pass: PassResult | null = null;
   #counters = NO_PASSES;
 
@@ -234,7 +235,7 @@ class FleetReconciler implements Reconciler {
 
   #runPass(full: boolean): number | null {
     const desired = this.#revisions.desired();
-    if (desired === null) return null;
+    if (desired === null || this.#listens()) return null;
     const { clock, log } = this.#ports;
     const startedAtMs = clock.monotonic();
     this.#journalReturns();
@@ -251,6 +252,15 @@ class FleetReconciler implements Reconciler {
     if (this.#ledger.memory().uninventoried?.size !== uninventoried) this.#loop.request(this.#options.debounceMs);
     this.#checkSettled();
     return result.plan?.wakeAtMs ?? null;
+  }
+
+  /** Right after the start nothing was heard of most hosts: a pass would take that for silence. */
+  #listens(): boolean {
+    if (!this.#listening) return false;
+    const leftMs = this.#followedAtMs + this.#options.listenMs - this.#ports.clock.monotonic();
+    this.#listening = this.#fleet.unheard() > 0 && leftMs > 0;
+    if (this.#listening) this.#loop.request(leftMs);
+    return this.#listening;
   }
 
   /** Another Revision, or another state of its source: plan for it before anything else. */

@@ -52,6 +52,8 @@ export class FakeHosts implements Hosts {
   readonly complaints: string[] = [];
   /** Every action as it took effect, in order. */
   readonly log: string[] = [];
+  /** Hosts that do not report themselves when they are followed. */
+  readonly silent = new Set<string>();
   readonly #clock: Clock;
   readonly #journal: Pick<Journal, "load">;
   #listener: HostsListener | null = null;
@@ -81,7 +83,7 @@ export class FakeHosts implements Hosts {
     this.#listener = listener;
     const before = new Set(this.#followed);
     this.#followed = hosts.map((host) => host.name);
-    for (const { name } of hosts) if (!before.has(name)) this.push(name);
+    for (const { name } of hosts) if (!before.has(name) && !this.silent.has(name)) this.push(name);
   }
 
   /** The one who listened is gone; the next to follow hears from every host. */

@@ -103,6 +103,27 @@ describe("passes", () => {
     expect(rig.inputs.slice(before).map((input) => input.nowMs)).toEqual([wakeAtMs]);
   });
 
+  test("the first pass waits until every host was heard, but not for long", async () => {
+    const rig = newRig({ listenMs: 1_000 });
+    for (const host of ["a", "b"]) rig.hosts.add(host, {});
+    rig.hosts.silent.add("b");
+    rig.source.reading = loaded("c1");
+    rig.reconciler.start();
+    await rig.clock.advance(500);
+    expect(rig.passesAtMs).toEqual([]);
+    rig.hosts.push("b");
+    await rig.clock.advance(500);
+    expect(rig.passesAtMs[0]).toBe(520);
+
+    const other = newRig({ listenMs: 1_000 });
+    for (const host of ["a", "b"]) other.hosts.add(host, {});
+    other.hosts.silent.add("b");
+    other.source.reading = loaded("c1");
+    other.reconciler.start();
+    await other.clock.advance(2_000);
+    expect(other.passesAtMs[0]).toBe(1_005);
+  });
+
   test("a periodic full pass begins with a fresh planner; others keep theirs", async () => {
     const rig = newRig({ fullEveryMs: 30_000 });
     const host = rig.hosts.add("a", {});
