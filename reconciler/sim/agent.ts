@@ -132,18 +132,16 @@ export class SimAgent {
   /** Instances that may run twice start by themselves; the others wait to be told. */
   powerOn(): void {
     if (this.host.powered) return;
+    const running = this.#instances().filter((instance) => instance.observed.phase === "running");
+    for (const instance of running) {
+      if (instance.observed.exclusive) this.#fence(instance, "not started after the boot: it waits for the reconciler");
+      else putInstance(this.host, { ...instance, observed: { ...instance.observed, healthy: false } });
+    }
+    this.#leaseRenewedAtMs = null;
     this.host.powered = true;
     touch(this.host, "host", "powered", true);
-    this.#leaseRenewedAtMs = null;
     this.#newBoot();
-    for (const instance of this.#instances()) {
-      if (instance.observed.phase !== "running") continue;
-      if (instance.observed.exclusive) this.#fence(instance, "not started after the boot: it waits for the reconciler");
-      else {
-        putInstance(this.host, { ...instance, observed: { ...instance.observed, healthy: false } });
-        this.#supervise(instance.observed);
-      }
-    }
+    for (const instance of running) this.#supervise(instance.observed);
   }
 
   /** The container engine takes requests but answers and carries them out only after `forMs`. */

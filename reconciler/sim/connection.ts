@@ -147,6 +147,7 @@ export class SimConnection implements Hosts {
     const member = this.#world.member(link.host);
     if (member === null || !member.agent.listening || member.network.toHostCut || member.network.fromHostCut) return;
     Object.assign(link, { up: true, problem: "", boot: member.agent.host.boot, missed: 0, sent: -1 });
+    member.agent.renewLease(this.#world.clock.monotonic(), link.leaseForMs);
     this.#push(link);
   }
 

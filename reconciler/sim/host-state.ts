@@ -31,7 +31,8 @@ export type Table = "host" | "instance" | "volume" | "port" | "trash" | "image" 
 export interface SimSlot {
   readonly instances: Map<number, SimInstance>;
   readonly volumes: Map<string, ObservedVolume>;
-  readonly ports: Map<number, SimPort>;
+  /** One per slot: a newer generation takes it over. */
+  port: SimPort | null;
 }
 
 export interface SimInstance {
@@ -100,15 +101,16 @@ export function dropVolume(host: SimHost, set: string, index: number, name: stri
 }
 
 export function putPort(host: SimHost, port: SimPort): void {
-  openSlot(host, port.set, port.index).ports.set(port.generation, port);
-  touch(host, "port", `${slotKey(port.set, port.index)}/${port.generation}`, port);
+  openSlot(host, port.set, port.index).port = port;
+  touch(host, "port", slotKey(port.set, port.index), port);
 }
 
-export function dropPort(host: SimHost, set: string, index: number, generation: number): void {
-  const key = slotKey(set, index);
-  if (host.slots.get(key)?.ports.delete(generation) !== true) return;
+export function dropPort(host: SimHost, key: string): void {
+  const slot = host.slots.get(key);
+  if (slot === undefined || slot.port === null) return;
+  slot.port = null;
   closeSlot(host, key);
-  touch(host, "port", `${key}/${generation}`, null);
+  touch(host, "port", key, null);
 }
 
 export function putTrash(host: SimHost, volume: TrashedVolume): void {
@@ -190,7 +192,7 @@ function buildObservation(host: SimHost): HostObservation {
     instances: slots.flatMap((slot) => [...slot.instances.values()].map((instance) => instance.observed)).sort(compareInstances),
     volumes: slots.flatMap((slot) => [...slot.volumes.values()]).sort(byVolume),
     trash: [...host.trash.values()].sort((a, b) => compareText(a.id, b.id)),
-    ports: slots.flatMap((slot) => [...slot.ports.values()].map(reportPort)).sort(compareInstances),
+    ports: slots.flatMap((slot) => (slot.port === null ? [] : [reportPort(slot.port)])).sort(compareSlots),
     images: [...host.images].sort(compareText),
     floors: host.floorRecord,
     foreign: [...host.foreign.values()]
@@ -212,7 +214,7 @@ function openSlot(host: SimHost, set: string, index: number): SimSlot {
   const key = slotKey(set, index);
   let slot = host.slots.get(key);
   if (slot === undefined) {
-    slot = { instances: new Map(), volumes: new Map(), ports: new Map() };
+    slot = { instances: new Map(), volumes: new Map(), port: null };
     host.slots.set(key, slot);
   }
   return slot;
@@ -220,5 +222,5 @@ function openSlot(host: SimHost, set: string, index: number): SimSlot {
 
 function closeSlot(host: SimHost, key: string): void {
   const slot = host.slots.get(key)!;
-  if (slot.instances.size + slot.volumes.size + slot.ports.size === 0) host.slots.delete(key);
+  if (slot.instances.size + slot.volumes.size === 0 && slot.port === null) host.slots.delete(key);
 }

@@ -41,7 +41,7 @@ function refuseUnready(host: SimHost, action: Of<"startInstance">): Verdict | nu
   for (const volume of action.spec.template.volumes) {
     if (volume.kind === "lvm" && slot?.volumes.has(volume.name) !== true) lacks.push(`volume ${volume.name}`);
   }
-  if (slot?.ports.get(action.generation)?.ip !== action.ip) lacks.push(`port ${action.ip}`);
+  if (slot?.port?.generation !== action.generation || slot.port.ip !== action.ip) lacks.push(`port ${action.ip}`);
   if (lacks.length === 0) return null;
   return refused("not-ready", `${key} can't start on ${host.name}: ${lacks.join(", ")} missing`);
 }

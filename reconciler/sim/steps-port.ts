@@ -1,17 +1,31 @@
 import { slotKey } from "../core/ids.ts";
-import { dropPort, putPort, type SimHost } from "./host-state.ts";
-import { DONE, find, refused, refuseIncapable, refuseStale, type Of, type Verdict } from "./step.ts";
+import { dropPort, putPort, type SimHost, type SimPort } from "./host-state.ts";
+import { DONE, refused, refuseIncapable, refuseStale, type Of, type Verdict } from "./step.ts";
 
 export function checkAttach(host: SimHost, action: Of<"attachPort">): Verdict | null {
   const stale = refuseStale(host, action) ?? refuseIncapable(host, "ovs");
   if (stale !== null) return stale;
   if ((action.ingressBps !== null || action.egressBps !== null) && !host.capabilities.has("tc")) return refuseIncapable(host, "tc");
-  const ports = host.slots.get(slotKey(action.set, action.index))?.ports;
-  const port = ports?.get(action.generation);
-  if (port?.ip === action.ip && port.vlan === action.vlan && port.ingressBps === action.ingressBps && port.egressBps === action.egressBps) {
-    return DONE;
-  }
-  return refuseTakenAddress(host, action);
+  const port = host.slots.get(slotKey(action.set, action.index))?.port ?? null;
+  return (port !== null && isAsAsked(port, action) ? DONE : null) ?? refuseTakeover(host, action, port) ?? refuseTakenAddress(host, action);
+}
+
+function isAsAsked(port: SimPort, action: Of<"attachPort">): boolean {
+  const { generation, ip, vlan, ingressBps, egressBps } = action;
+  return (
+    port.generation === generation && port.ip === ip && port.vlan === vlan && port.ingressBps === ingressBps && port.egressBps === egressBps
+  );
+}
+
+/** The slot's one port passes to another generation once no container uses it. */
+function refuseTakeover(host: SimHost, action: Of<"attachPort">, port: SimPort | null): Verdict | null {
+  if (port === null || port.generation === action.generation) return null;
+  return refuseServing(host, slotKey(action.set, action.index), port.generation);
+}
+
+function refuseServing(host: SimHost, key: string, generation: number): Verdict | null {
+  if (host.slots.get(key)?.instances.has(generation) !== true) return null;
+  return refused("in-use", `the port of ${key} serves a container of generation ${generation}`);
 }
 
 /** An address is taken while a container that uses it exists; a port left behind without one gives way. */
@@ -28,26 +42,22 @@ function refuseTakenAddress(host: SimHost, action: Of<"attachPort">): Verdict | 
 
 export function finishAttach(host: SimHost, action: Of<"attachPort">): Verdict {
   const { set, index, generation, ip, vlan, ingressBps, egressBps } = action;
-  for (const slot of host.slots.values()) {
-    for (const port of slot.ports.values()) {
-      if (port.ip === ip && !(port.set === set && port.index === index && port.generation === generation)) {
-        dropPort(host, port.set, port.index, port.generation);
-      }
-    }
+  for (const [key, { port }] of host.slots) {
+    if (port?.ip === ip && key !== slotKey(set, index)) dropPort(host, key);
   }
   putPort(host, { set, index, generation, ip, vlan, ingressBps, egressBps });
   return DONE;
 }
 
+/** A newer generation's port is not this one's to take away. */
 export function checkDetach(host: SimHost, action: Of<"detachPort">): Verdict | null {
-  if (find(host, action) !== null) {
-    return refused("in-use", `the port of ${slotKey(action.set, action.index)} serves a container of generation ${action.generation}`);
-  }
-  const present = host.slots.get(slotKey(action.set, action.index))?.ports.has(action.generation) === true;
-  return present ? refuseIncapable(host, "ovs") : DONE;
+  const key = slotKey(action.set, action.index);
+  const port = host.slots.get(key)?.port ?? null;
+  if (port === null || port.generation > action.generation) return DONE;
+  return refuseServing(host, key, action.generation) ?? refuseServing(host, key, port.generation) ?? refuseIncapable(host, "ovs");
 }
 
 export function finishDetach(host: SimHost, action: Of<"detachPort">): Verdict {
-  dropPort(host, action.set, action.index, action.generation);
+  dropPort(host, slotKey(action.set, action.index));
   return DONE;
 }

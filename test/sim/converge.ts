@@ -61,7 +61,8 @@ function mismatchOf(sim: Simulation): string | null {
   const view = sim.life?.reconciler.view();
   if (view === undefined) return "no reconciler runs";
   const { desired } = sim.repository;
-  if (view.desired?.revision.commit !== desired!.revision.commit) return `it runs ${view.desired?.revision.commit}, not ${desired!.revision.commit}`;
+  if (view.desired?.revision.commit !== desired!.revision.commit)
+    return `it runs ${view.desired?.revision.commit}, not ${desired!.revision.commit}`;
   const plan = view.pass?.plan ?? null;
   if (plan === null) return "no plan yet";
   if (!view.settled) return `not settled: ${plan.actions.length} actions, ${view.inFlight.length} in flight, ${describeChanges(plan)}`;
@@ -79,7 +80,9 @@ function mismatchOf(sim: Simulation): string | null {
 
 function describeChanges(plan: Plan): string {
   const open = plan.changes.filter((change) => change.kind !== "keep");
-  const texts = open.slice(0, 6).map((it) => `${it.set}/${it.index} ${it.kind} ${it.host ?? "-"} (${it.decision.code}: ${it.decision.text})`);
+  const texts = open
+    .slice(0, 6)
+    .map((it) => `${it.set}/${it.index} ${it.kind} ${it.host ?? "-"} (${it.decision.code}: ${it.decision.text})`);
   return open.length === 0 ? "the plan has no changes" : `${open.length} changes: ${texts.join("; ")}`;
 }
 
@@ -88,6 +91,7 @@ function setMismatch(sim: Simulation, name: string, set: DesiredSet, blocked: re
   const excused = new Set(blocked.map((change) => change.index));
   const indexes = new Set(excused);
   for (const host of sim.world.names()) {
+    if (!sim.world.state(host).powered) continue;
     for (const slot of sim.world.state(host).slots.values()) {
       for (const { observed } of slot.instances.values()) if (observed.set === name) indexes.add(observed.index);
     }
@@ -125,10 +129,11 @@ function leftoverOf(sim: Simulation, blocked: ReadonlyMap<string, readonly Chang
       const set = key.slice(0, key.indexOf("/"));
       if ((blocked.get(set)?.length ?? 0) > 0) continue;
       const live = [...slot.instances.values()].filter((instance) => instance.observed.phase === "running");
-      const things = slot.instances.size + slot.ports.size + slot.volumes.size;
-      const wanted = live.length === 1 && slot.instances.size === 1 && slot.ports.size === 1;
+      const things = slot.instances.size + (slot.port === null ? 0 : 1) + slot.volumes.size;
+      const wanted = live.length === 1 && slot.instances.size === 1 && slot.port !== null;
       if (wanted && sim.repository.desired!.sets.has(set)) continue;
-      if (things > 0) return `${key} left ${slot.instances.size} Instances, ${slot.ports.size} ports, ${slot.volumes.size} volumes on ${name}`;
+      if (things > 0)
+        return `${key} left ${slot.instances.size} Instances, ${slot.port === null ? 0 : 1} ports, ${slot.volumes.size} volumes on ${name}`;
     }
   }
   return null;
@@ -139,7 +144,8 @@ async function mustStayQuiet(sim: Simulation): Promise<void> {
   const before = { ...sim.counts };
   if (!(await sim.pass(QUIET_FOR_MS))) return;
   const { counts } = sim;
-  if (counts.passes - before.passes < 2) sim.broken(new Violation("it stopped", `${counts.passes - before.passes} passes in ${QUIET_FOR_MS} ms`));
+  if (counts.passes - before.passes < 2)
+    sim.broken(new Violation("it stopped", `${counts.passes - before.passes} passes in ${QUIET_FOR_MS} ms`));
   const purging = sim.story.slice(-40).some((line) => line.includes("purgeVolume"));
   if (counts.applies === before.applies || purging) return;
   sim.broken(new Violation("a converged fleet was touched", `${counts.applies - before.applies} requests in ${QUIET_FOR_MS} ms`));

@@ -22,7 +22,11 @@ export function edit(tree: Tree, random: Random): { readonly tree: Tree; readonl
     [4, "scale", (tree) => changeSet(tree, random, (set) => ({ ...set.spec, replicas: random.integer(0, 10) }))],
     [4, "image", (tree) => changeContainer(tree, random, (container) => ({ ...container, image: someImage(random) }))],
     [3, "limits", (tree) => changeContainer(tree, random, (container) => ({ ...container, resources: someResources(random) }))],
-    [1, "environment", (tree) => changeContainer(tree, random, (container) => ({ ...container, env: { V: String(random.integer(1, 99)) } }))],
+    [
+      1,
+      "environment",
+      (tree) => changeContainer(tree, random, (container) => ({ ...container, env: { V: String(random.integer(1, 99)) } })),
+    ],
     [2, "placement", (tree) => changeSet(tree, random, (set) => ({ ...set.spec, placement: somePlacement(tree, random) }))],
     [1, "volume", growVolumes],
     [1, "network", changeNetwork],

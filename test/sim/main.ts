@@ -36,7 +36,9 @@ async function runAll(seeds: readonly string[], hours: number, keepGoing: boolea
     if (result.failure !== null && !keepGoing) break;
   }
   const seconds = (performance.now() - startedAt) / 1000;
-  console.log(`${seeds.length} seeds, ${virtualHours.toFixed(0)} virtual hours in ${seconds.toFixed(1)} s: ${failed === 0 ? "all rules held" : `${failed} failed`}`);
+  console.log(
+    `${seeds.length} seeds, ${virtualHours.toFixed(0)} virtual hours in ${seconds.toFixed(1)} s: ${failed === 0 ? "all rules held" : `${failed} failed`}`,
+  );
   if (failed > 0) process.exitCode = 1;
 }
 

@@ -23,7 +23,8 @@ export function checkPlan(input: PlanInput, plan: Plan): void {
     if (!DESTROYING.has(action.kind)) continue;
     if (input.destroysFrozen !== null) throw new Violation("6 destroyed in doubt", `${what} although ${input.destroysFrozen}`);
     const pool = poolOf(input, action.host);
-    if (pool !== null && braked.has(pool) && action.kind !== "purgeVolume") throw new Violation("15 brake", `${what} while pool ${pool} is braked`);
+    if (pool !== null && braked.has(pool) && action.kind !== "purgeVolume")
+      throw new Violation("15 brake", `${what} while pool ${pool} is braked`);
   }
   checkCreates(input, plan);
   checkBudget(input, plan);

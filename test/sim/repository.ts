@@ -68,7 +68,9 @@ export class Repository implements Source {
   async readCommit(commit: string, signal: AbortSignal): Promise<SourceReading> {
     await this.#clock.sleep(this.#random.between(5, 50), signal);
     const manifests = this.#old.get(commit);
-    return manifests === undefined ? { kind: "failed", code: "git-commit-missing", why: `no commit ${commit}` } : { kind: "loaded", manifests };
+    return manifests === undefined
+      ? { kind: "failed", code: "git-commit-missing", why: `no commit ${commit}` }
+      : { kind: "loaded", manifests };
   }
 
   watch(onChange: () => void): void {

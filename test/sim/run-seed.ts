@@ -22,7 +22,7 @@ export async function runSeed(seed: string, hours: number): Promise<SeedResult> 
   sim.start();
   // Some fleets have a calm life: then every refusal and every delay is the reconciler's own.
   const everyMs = random.pick([30_000, 60_000, 120_000, 300_000]);
-  for (let leftMs = hours * 3_600_000; leftMs > 0; ) {
+  for (let leftMs = hours * 3_600_000; leftMs > 0;) {
     const pauseMs = Math.min(leftMs, -Math.log(1 - random.next()) * everyMs);
     leftMs -= Math.max(1, pauseMs);
     if (!(await sim.pass(pauseMs))) break;

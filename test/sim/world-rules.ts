@@ -120,7 +120,9 @@ export class WorldRules implements SimWitness {
       for (const [key, other] of holders) {
         if (!this.#holdsAddress(other, key, ip)) holders.delete(key);
       }
-      const names = [...holders].filter(([, other]) => !this.#context.confirmedDead(other.name)).map(([key, other]) => `${key} on ${other.name}`);
+      const names = [...holders]
+        .filter(([, other]) => !this.#context.confirmedDead(other.name))
+        .map(([key, other]) => `${key} on ${other.name}`);
       if (names.length > 1) this.#break("10 addresses", `${ip} is used by ${names.join(" and ")}`);
     }
   }
