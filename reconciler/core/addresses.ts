@@ -1,5 +1,3 @@
-import ipaddr from "ipaddr.js";
-
 /** IPv4 arithmetic: an address is an integer 0..2^32-1, so that ranges compare and subtract as numbers. */
 
 /** Both ends belong to it. */
@@ -13,13 +11,32 @@ export interface Cidr extends AddressRange {
   readonly prefix: number;
 }
 
-/** `10.0.0.1` → 167772161; null unless it is four decimal numbers. */
+/**
+ * `10.0.0.1` → 167772161; null unless it is four decimal numbers without leading zeros. Written out, because a pass over a
+ * large fleet parses every lease: a library that goes by regular expressions took a third of that pass.
+ */
 export function parseAddress(text: string): number | null {
-  if (!ipaddr.IPv4.isValidFourPartDecimal(text)) return null;
-  return ipaddr.IPv4.parse(text)
-    .toByteArray()
-    .reduce((value, byte) => value * 256 + byte, 0);
+  let address = 0;
+  let byte = -1;
+  let dots = 0;
+  for (let at = 0; at < text.length; at++) {
+    const code = text.charCodeAt(at);
+    if (code === DOT) {
+      if (byte < 0 || ++dots > 3) return null;
+      address = address * 256 + byte;
+      byte = -1;
+    } else {
+      const digit = code - ZERO;
+      if (digit < 0 || digit > 9 || byte === 0) return null;
+      byte = byte < 0 ? digit : byte * 10 + digit;
+      if (byte > 255) return null;
+    }
+  }
+  return dots === 3 && byte >= 0 ? address * 256 + byte : null;
 }
+
+const DOT = ".".charCodeAt(0);
+const ZERO = "0".charCodeAt(0);
 
 /** 167772161 → `10.0.0.1`. */
 export function formatAddress(address: number): string {

@@ -2,7 +2,7 @@ import type { EventBody } from "../../core/events.ts";
 import type { Claim, SetMemory } from "../../core/memory.ts";
 import type { ObservedInstance } from "../../core/observation.ts";
 import { compareText } from "../../core/order.ts";
-import type { SetOnHost, SetSightings } from "../fleet/sightings.ts";
+import type { SetSightings } from "../fleet/sightings.ts";
 
 /** Everything known of one slot: what the journal claims and what hosts show, adoptions included. */
 export interface SlotFacts {
@@ -42,30 +42,33 @@ export function slotFacts(set: string, memory: SetMemory | null, seen: SetSighti
   return facts;
 }
 
-function groupBySlot(seen: SetSightings): Map<number, SlotOnHost[]> {
-  const slots = new Map<number, SlotOnHost[]>();
-  for (const [host, onHost] of [...seen].sort(([a], [b]) => compareText(a, b))) {
-    for (const index of indicesOn(onHost)) {
-      const entry: SlotOnHost = {
-        host,
-        instances: onHost.instances.filter((instance) => instance.index === index),
-        port: onHost.ports.find((port) => port.index === index) ?? null,
-        volumes: onHost.volumes.filter((volume) => volume.index === index),
-      };
-      const list = slots.get(index);
-      if (list === undefined) slots.set(index, [entry]);
-      else list.push(entry);
-    }
-  }
-  return slots;
+/** A SlotOnHost that is being put together. */
+interface Entry {
+  readonly host: string;
+  readonly instances: ObservedInstance[];
+  port: SlotOnHost["port"];
+  readonly volumes: { readonly name: string; readonly sizeBytes: number }[];
 }
 
-function indicesOn(onHost: SetOnHost): Set<number> {
-  const indices = new Set<number>();
-  for (const instance of onHost.instances) indices.add(instance.index);
-  for (const port of onHost.ports) indices.add(port.index);
-  for (const volume of onHost.volumes) indices.add(volume.index);
-  return indices;
+function groupBySlot(seen: SetSightings): Map<number, Entry[]> {
+  const slots = new Map<number, Entry[]>();
+  function entryOf(host: string, index: number): Entry {
+    let list = slots.get(index);
+    if (list === undefined) slots.set(index, (list = []));
+    const last = list.at(-1);
+    if (last?.host === host) return last;
+    const entry = { host, instances: [], port: null, volumes: [] };
+    list.push(entry);
+    return entry;
+  }
+  const hosts = [...seen.keys()].sort(compareText);
+  for (const host of hosts) {
+    const { instances, ports, volumes } = seen.get(host)!;
+    for (const instance of instances) entryOf(host, instance.index).instances.push(instance);
+    for (const port of ports) entryOf(host, port.index).port ??= port;
+    for (const volume of volumes) entryOf(host, volume.index).volumes.push(volume);
+  }
+  return slots;
 }
 
 function adoptUnclaimed(

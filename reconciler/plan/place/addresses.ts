@@ -23,22 +23,42 @@ export interface AddressPool {
 
 /** Throws for a CIDR or reserved range that validation would have refused. */
 export function createAddressPool(network: DesiredPool["network"]): AddressPool {
+  const { first, size, leasable, free } = layoutOf(network);
+  return { first, size, taken: leasable.map((word) => ~word), leasable, holders: new Map(), cursor: 0, free };
+}
+
+type Layout = Pick<AddressPool, "first" | "size" | "leasable" | "free">;
+
+/** By network, which never changes: a /8 is half a million words. */
+const layouts = new WeakMap<DesiredPool["network"], Layout>();
+
+function layoutOf(network: DesiredPool["network"]): Layout {
+  const known = layouts.get(network);
+  if (known !== undefined) return known;
   const cidr = parseCidr(network.cidr);
   const gateway = parseAddress(network.gateway);
-  const reserved = network.reserved.map((text) => parseAddressRange(text));
   if (cidr === null || gateway === null) throw new Error(`malformed network ${network.cidr}, gateway ${network.gateway}`);
+  const reserved = network.reserved.map((text) => parseAddressRange(text)).filter((range) => range !== null);
   const size = cidr.last - cidr.first + 1;
   const leasable = new Uint32Array(Math.ceil(size / 32));
   let free = 0;
-  for (const range of leasableRanges(
-    cidr,
-    gateway,
-    reserved.filter((range) => range !== null),
-  )) {
-    for (let address = range.first; address <= range.last; address++) setBit(leasable, address - cidr.first, true);
+  for (const range of leasableRanges(cidr, gateway, reserved)) {
+    setBits(leasable, range.first - cidr.first, range.last - cidr.first);
     free += range.last - range.first + 1;
   }
-  return { first: cidr.first, size, taken: leasable.map((word) => ~word), leasable, holders: new Map(), cursor: 0, free };
+  const layout = { first: cidr.first, size, leasable, free };
+  layouts.set(network, layout);
+  return layout;
+}
+
+/** Sets all bits from `first` to `last`, whole words at once. */
+function setBits(bitmap: Uint32Array, first: number, last: number): void {
+  const firstWhole = Math.ceil(first / 32);
+  const endWhole = Math.floor((last + 1) / 32);
+  if (firstWhole < endWhole) bitmap.fill(0xffffffff, firstWhole, endWhole);
+  const endBefore = Math.min(last + 1, firstWhole * 32);
+  for (let offset = first; offset < endBefore; offset++) setBit(bitmap, offset, true);
+  for (let offset = Math.max(endBefore, endWhole * 32); offset <= last; offset++) setBit(bitmap, offset, true);
 }
 
 /** How many addresses nobody holds. */
