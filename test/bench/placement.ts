@@ -108,7 +108,7 @@ function makeFleet(count: number): HostIndex {
     const images = [
       "infra:1",
       ...(random() < 0.8 ? ["log-agent:2"] : []),
-      ...Array.from({ length: 12 }, () => `app:${Math.floor(random() * 400)}`),
+      ...Array.from({ length: 12 }, () => `app:${Math.floor(random() * 1000)}`),
     ];
     setHostFacts(index, host.name, {
       capacity: null,
@@ -147,7 +147,7 @@ function randomSet(name: string, number: number, random: () => number): DesiredS
       egressBps: chance(0.5) ? 1e8 : 0,
     }),
     needs: lvm ? ["docker", "lvm"] : ["docker"],
-    images: [`app:${Math.floor(random() * 800)}`, "infra:1", "log-agent:2"],
+    images: [`app:${Math.floor(random() * 2000)}`, "infra:1", "log-agent:2"],
     hostPorts: chance(0.05) ? [8000 + Math.floor(random() * 100)] : [],
     placement: {
       zones: chance(0.1) ? ["a", "c", "e"] : [],

@@ -74,6 +74,8 @@ export interface PlainView {
   readonly apartRacks: ReadonlySet<string>;
   readonly apartZones: ReadonlySet<string>;
   readonly nearZones: ReadonlySet<string>;
+  /** Images that more than 20 hosts and more than one in 20 hold. */
+  readonly common: ReadonlySet<string>;
 }
 
 export function viewOf(fleet: PlainFleet, set: DesiredSet): PlainView {
@@ -100,6 +102,8 @@ export function viewOf(fleet: PlainFleet, set: DesiredSet): PlainView {
       if (isNear(set, other.name)) nearZones.add(host.zone);
     }
   }
+  const most = Math.max(20, fleet.hosts.length / 20);
+  const common = new Set(set.images.filter((image) => fleet.hosts.filter((host) => host.images.includes(image)).length > most));
   return {
     set,
     inZone,
@@ -110,6 +114,7 @@ export function viewOf(fleet: PlainFleet, set: DesiredSet): PlainView {
     apartRacks: apart.rack,
     apartZones: apart.zone,
     nearZones,
+    common,
   };
 }
 
@@ -152,7 +157,7 @@ export function plainScore(view: PlainView, candidate: PlainHost): number {
   const thirds = pack ? 1 + cpu + memory : 3 - Math.max(3 * cpu - memory, 3 * memory - cpu);
   const load = Math.max(0, Math.min(100, Math.floor((thirds * 100) / 3)));
   const among = (count: number): number => (pack ? (count > 0 ? 100 : 0) : Math.floor(100 / (1 + count)));
-  const held = set.images.filter((image) => candidate.images.includes(image)).length;
+  const held = set.images.filter((image) => candidate.images.includes(image) && !view.common.has(image)).length;
   const images = held === 0 ? 0 : Math.floor((100 * held) / set.images.length);
   const isNearHost = candidate.instances.some((instance) => isNear(set, instance.set.name));
   const near = isNearHost ? 100 : view.nearZones.has(host.zone) ? 50 : 0;

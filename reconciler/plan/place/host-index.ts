@@ -52,8 +52,7 @@ export interface HostIndex extends HostColumns {
   readonly none: Uint32Array;
   /** 1 by zone id. */
   readonly everyZone: Uint8Array;
-  /** Positions that hold an image. */
-  readonly images: Map<string, Uint32Array>;
+  readonly images: Map<string, ImageHolders>;
   readonly imagesOf: (readonly string[])[];
   /** How many Instances hold a port, by portKey; absent for none. */
   readonly hostPorts: Map<number, number>;
@@ -68,6 +67,11 @@ export interface HostIndex extends HostColumns {
   readonly undo: UndoLog;
   /** Buffers of one placeSlots call; all zero between calls. */
   readonly scratch: Scratch;
+}
+
+export interface ImageHolders {
+  readonly positions: Uint32Array;
+  count: number;
 }
 
 /** Reservations and releases since the first open mark. */
@@ -160,15 +164,18 @@ export function inverse(capacity: number): number {
 }
 
 /**
- * Hosts sorted so that neighbours are alike (pool, zone, size, rack, name), filled up with null wherever pool or
- * zone change, so that no block spans two.
+ * Hosts sorted so that neighbours are alike (pool, zone, size, rack, name), filled up with null to the end of the block
+ * wherever pool or zone change, so that no block spans two. Also where the size changes, as the bounds of hosts
+ * of one size are much tighter; unless that would leave the block nearly empty.
  */
 function layOut(hosts: readonly DesiredHost[]): (DesiredHost | null)[] {
   const sorted = [...hosts].sort(compareForLocality);
   const layout: (DesiredHost | null)[] = [];
   for (const [number, host] of sorted.entries()) {
     const before = sorted[number - 1];
-    if (before !== undefined && (before.pool !== host.pool || before.zone !== host.zone)) fillBlock(layout);
+    const elsewhere = before !== undefined && (before.pool !== host.pool || before.zone !== host.zone);
+    const resized = before !== undefined && compareSize(before, host) !== 0 && layout.length % BLOCK_SIZE >= BLOCK_SIZE / 4;
+    if (elsewhere || resized) fillBlock(layout);
     layout.push(host);
   }
   fillBlock(layout);
@@ -183,11 +190,14 @@ function compareForLocality(a: DesiredHost, b: DesiredHost): number {
   return (
     compareText(a.pool, b.pool) ||
     compareText(a.zone, b.zone) ||
-    a.capacity.cpuMillis - b.capacity.cpuMillis ||
-    a.capacity.memoryBytes - b.capacity.memoryBytes ||
+    compareSize(a, b) ||
     compareText(a.rack, b.rack) ||
     compareText(a.name, b.name)
   );
+}
+
+function compareSize(a: DesiredHost, b: DesiredHost): number {
+  return a.capacity.cpuMillis - b.capacity.cpuMillis || a.capacity.memoryBytes - b.capacity.memoryBytes;
 }
 
 /** Ids 0.. of the distinct keys, in the keys' order. */

@@ -34,7 +34,7 @@ export interface Query {
   /** Zones come before all else: the Set must be even over them. */
   readonly even: boolean;
   readonly pack: boolean;
-  /** Bitmaps of those of the Set's images that some host holds. */
+  /** Where those of the Set's images are that are not common. */
   readonly images: readonly Uint32Array[];
   /** Where Instances of the Sets to be near to are; null: nowhere. */
   readonly near: Near | null;
@@ -54,6 +54,9 @@ export interface Near {
   readonly blocks: ReadonlySet<number>;
   readonly zones: ReadonlySet<number>;
 }
+
+/** More holders than this, and than one host in this many, and an image is common. */
+const COMMON = 20;
 
 const NO_POSITIONS: ReadonlySet<number> = new Set();
 
@@ -81,7 +84,7 @@ export function openQuery(index: HostIndex, set: DesiredSet): Query {
     ...openBlocks(index, poolAllowed, zoneAllowed),
     even: placement.zonesMin > 1 || placement.zonesSurvive > 0,
     pack: placement.strategy === "pack",
-    images: set.images.flatMap((image) => index.images.get(image) ?? []),
+    images: set.images.flatMap((image) => rareHolders(index, image)),
     near: nearOf(index, set),
   };
   for (const position of index.placed.get(set.name) ?? []) countIn(query, position, 1);
@@ -106,6 +109,15 @@ function needsOf(set: DesiredSet): Record<ResourceName, number> {
   const needs = { ...set.resources };
   for (const resource of RESOURCE_NAMES) if (needs[resource] === 0) needs[resource] = -Infinity;
   return needs;
+}
+
+/**
+ * An image that many hosts hold says little for a host: it is pulled once and serves all that come. If it counted,
+ * a new host would stay empty for want of what every host gets anyway.
+ */
+function rareHolders(index: HostIndex, image: string): readonly Uint32Array[] {
+  const holders = index.images.get(image);
+  return holders === undefined || holders.count > Math.max(COMMON, index.hostCount / COMMON) ? [] : [holders.positions];
 }
 
 /** 1 by id for the names that are wanted. */

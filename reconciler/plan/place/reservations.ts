@@ -174,17 +174,20 @@ function observedCapacity(index: HostIndex, host: DesiredHost, observed: Resourc
 function setImages(index: HostIndex, position: number, images: readonly string[]): void {
   const before = index.imagesOf[position]!;
   if (before === images) return;
-  const kept = new Set(images);
+  const wanted = new Set(images);
+  const known = new Set(before);
   for (const image of before) {
-    if (kept.has(image)) continue;
-    const bitmap = index.images.get(image)!;
-    setBit(bitmap, position, false);
-    if (bitmap.every((word) => word === 0)) index.images.delete(image);
+    const holders = index.images.get(image);
+    if (wanted.has(image) || holders === undefined) continue;
+    setBit(holders.positions, position, false);
+    if (--holders.count === 0) index.images.delete(image);
   }
   for (const image of images) {
-    const bitmap = index.images.get(image) ?? newBitmap(index.hosts.length);
-    setBit(bitmap, position, true);
-    index.images.set(image, bitmap);
+    if (known.has(image)) continue;
+    const holders = index.images.get(image) ?? { positions: newBitmap(index.hosts.length), count: 0 };
+    setBit(holders.positions, position, true);
+    holders.count++;
+    index.images.set(image, holders);
   }
   index.imagesOf[position] = images;
 }

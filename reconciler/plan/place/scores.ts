@@ -74,7 +74,7 @@ export const nearScorer: BoundedScorer = {
   },
 };
 
-/** Share of the Set's images that the host holds. */
+/** Share of the Set's images that the host holds, the common ones left out. */
 export const imageScorer: Scorer = {
   name: "images",
   weight: 1,
