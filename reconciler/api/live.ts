@@ -1,5 +1,6 @@
 import type { EventBody } from "../core/events.ts";
-import { planSummary, planVerdict, plural } from "../plan/render.ts";
+import type { Problem } from "../core/plan.ts";
+import { planSummary, planVerdict, plural, shortCommit } from "../plan/render.ts";
 import type { Reconciler, ReconcilerEvent, ReconcilerView } from "../run/reconciler.ts";
 import type { Clock } from "../run/ports.ts";
 import type { LiveEvent } from "./types.ts";
@@ -17,6 +18,8 @@ interface Story {
   /** Wall clock at which the present work began; null: nothing is under way. */
   busySinceMs: number | null;
   toldProgressAtMs: number;
+  /** Problems of the newest plan, by subject and code. */
+  problems: ReadonlyMap<string, Problem>;
 }
 
 /** Tells a listener, in few lines, what a reconciler does; returns how to stop that. */
@@ -26,7 +29,16 @@ export function tellLive(
   tell: (event: LiveEvent) => void,
 ): () => void {
   const end = new AbortController();
-  const story: Story = { reconciler, clock, tell, ended: end.signal, opened: 0, busySinceMs: null, toldProgressAtMs: 0 };
+  const story: Story = {
+    reconciler,
+    clock,
+    tell,
+    ended: end.signal,
+    opened: 0,
+    busySinceMs: null,
+    toldProgressAtMs: 0,
+    problems: new Map(),
+  };
   const stop = reconciler.onEvent((event) => hear(story, event));
   return () => {
     end.abort();
@@ -44,6 +56,7 @@ function hear(story: Story, event: ReconcilerEvent): void {
       text: `plan refused by the check: ${violation.text.split("\n")[0]} [${violation.code}]`,
     });
   if (plan === null) return;
+  tellProblems(story, plan.problems);
   if (story.opened > 0) {
     const changes = plan.changes.filter((change) => change.kind !== "keep");
     story.tell({ type: "plan", atMs: story.clock.now(), changes, text: `plan ${plan.hash.slice(0, 4)}: ${planSummary(plan)}` });
@@ -51,6 +64,21 @@ function hear(story: Story, event: ReconcilerEvent): void {
     if (story.busySinceMs === null) awaitEnd(story);
   }
   if (story.busySinceMs !== null) tellProgress(story, story.reconciler.view());
+}
+
+const MOST_PROBLEMS = 5;
+
+/** Problems that are new since the pass before, and those that are over. */
+function tellProblems(story: Story, problems: readonly Problem[]): void {
+  const before = story.problems;
+  story.problems = new Map(problems.map((problem) => [`${problem.subject} ${problem.code}`, problem]));
+  const came = [...story.problems].filter(([key]) => !before.has(key)).map(([, { subject, text }]) => `${subject}: ${text}`);
+  const went = [...before].filter(([key]) => !story.problems.has(key)).map(([, { subject, code }]) => `${subject}: no longer ${code}`);
+  const lines = [...came, ...went];
+  const atMs = story.clock.now();
+  for (const text of lines.slice(0, MOST_PROBLEMS)) story.tell({ type: "problem", atMs, text });
+  if (lines.length > MOST_PROBLEMS)
+    story.tell({ type: "problem", atMs, text: `and ${lines.length - MOST_PROBLEMS} more; see: setpoint get problems` });
 }
 
 /** Work began: tells when it is over. */
@@ -62,7 +90,8 @@ function awaitEnd(story: Story): void {
     const view = reconciler.view();
     const atMs = clock.now();
     story.busySinceMs = null;
-    story.tell({ type: "settled", atMs, text: `${endWords(view)} after ${((atMs - sinceMs) / 1000).toFixed(1)} s: ${runningWords(view)}` });
+    const took = `${((atMs - sinceMs) / 1000).toFixed(1)} s`;
+    story.tell({ type: "settled", atMs, text: `${endWords(view, took)}: ${runningWords(view)}` });
   };
   // Rejects when the listener or the reconciler ends: nobody is left to be told.
   reconciler.settled(ended).then(tellEnd, () => {});
@@ -78,10 +107,12 @@ function tellProgress(story: Story, view: ReconcilerView): void {
   story.tell({ type: "progress", atMs: nowMs, done, total, text: `${done} of ${plural(total, "Instance")} ready${steps}` });
 }
 
-function endWords({ pass }: ReconcilerView): string {
+function endWords({ pass }: ReconcilerView, took: string): string {
   const plan = pass?.plan ?? null;
-  if (plan === null || planVerdict(plan) === "nothing") return "converged";
-  return plan.held.length > 0 ? "stopped, destroys wait to be confirmed," : "stopped, the rest waits,";
+  if (plan === null || planVerdict(plan) === "nothing") return `converged after ${took}`;
+  const waiting = plan.changes.filter((change) => change.kind === "blocked").length;
+  const held = plan.held.length > 0 ? ", destroys wait to be confirmed" : "";
+  return `at rest after ${took}${waiting > 0 ? `, ${plural(waiting, "slot")} still waiting` : ""}${held}`;
 }
 
 function runningWords(view: ReconcilerView): string {
@@ -121,12 +152,12 @@ type Line =
 function journalLine(event: EventBody): Line | null {
   switch (event.type) {
     case "revision.accepted":
-      return { type: "revision", commit: event.commit, text: `revision ${event.commit.slice(0, 7)} is valid and counts now` };
+      return { type: "revision", commit: event.commit, text: `revision ${shortCommit(event.commit)} is valid and counts now` };
     case "revision.rejected":
       return {
         type: "rejected",
         commit: event.commit,
-        text: `${event.commit === null ? "the source" : `commit ${event.commit.slice(0, 7)}`} is not used: ${event.why}`,
+        text: `${event.commit === null ? "the source" : `commit ${shortCommit(event.commit)}`} is not used: ${event.why}`,
       };
     case "action.ended":
       return event.outcome === "done"

@@ -3,7 +3,7 @@ import type { JournalEvent } from "../core/events.ts";
 import { sortedBy } from "../core/order.ts";
 import type { Problem } from "../core/plan.ts";
 import { UserError } from "../core/errors/user-error.ts";
-import { changeCounts, planVerdict } from "../plan/render.ts";
+import { changeCounts, isStuck, planVerdict, shortCommit } from "../plan/render.ts";
 import { holdRows, hostRows, poolRows, revisionRows, seenInstances, setRows, slotRows, type Picture } from "./rows.ts";
 import { taskRows } from "./tasks.ts";
 import type { ObjectKind, ObjectRows, StatusReport, TaskRow } from "./types.ts";
@@ -13,7 +13,8 @@ export function statusReport(picture: Picture, fleet: string, recentTasks: reado
   const { input, plan } = picture;
   const sets = setRows(picture, seenInstances(input));
   const hosts = hostRows(picture);
-  const { keep: _, ...changes } = changeCounts(plan.changes);
+  const { keep: _, blocked, ...changes } = changeCounts(plan.changes);
+  const stuck = plan.changes.filter(isStuck).length;
   return {
     fleet,
     state: stateWord(picture),
@@ -26,7 +27,7 @@ export function statusReport(picture: Picture, fleet: string, recentTasks: reado
     },
     hosts: { total: hosts.length, reachable: hosts.filter((host) => host.reachable).length },
     actionsRunning: input.memory.running.size,
-    changes,
+    changes: { ...changes, blocked: stuck, waiting: blocked - stuck },
     tasks: openTasks(taskRows(recentTasks)),
     held: plan.held,
     holds: holdRows(picture),
@@ -51,7 +52,7 @@ export function problemRows({ input, plan }: Picture): Problem[] {
   const { rejected } = input.memory;
   const known = plan.problems.some((problem) => problem.subject === "source");
   if (rejected === null || known) return [...plan.problems];
-  const commit = rejected.commit === null ? "the source" : `commit ${rejected.commit.slice(0, 7)}`;
+  const commit = rejected.commit === null ? "the source" : `commit ${shortCommit(rejected.commit)}`;
   return [
     { code: "source.rejected", severity: "error", subject: "source", text: `${commit} is not used: ${rejected.why}` },
     ...plan.problems,

@@ -19,10 +19,12 @@ export interface Picture {
 /** Instances as hosts show them, by slot key and generation. */
 export type SeenInstances = ReadonlyMap<string, { readonly instance: ObservedInstance; readonly host: string }>;
 
-/** All Instances that hosts show, by `SLOT#GENERATION`. Costs one walk over the fleet. */
+/** All Instances on hosts that are heard, by `SLOT#GENERATION`: what a silent host showed last says nothing of now. */
 export function seenInstances(input: PlanInput): SeenInstances {
   const seen = new Map<string, { instance: ObservedInstance; host: string }>();
+  const hosts = new Map(input.desired.hosts.map((host) => [host.name, host]));
   for (const [host, view] of input.fleet) {
+    if (hostStatus(input, host, hosts.get(host) ?? null).reach !== "ok") continue;
     for (const instance of view.observation?.instances ?? [])
       seen.set(instanceKey(instance.set, instance.index, instance.generation), { instance, host });
   }

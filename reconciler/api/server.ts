@@ -53,13 +53,11 @@ function replyError(reply: FastifyReply, error: unknown, onTrouble: (error: unkn
   const { statusCode = 500, message } = error as { statusCode?: number; message: string };
   if (statusCode < 500) return reply.code(statusCode).send({ code: "usage", message, hint: "" } satisfies ErrorReply);
   onTrouble(error);
-  return reply
-    .code(500)
-    .send({
-      code: "internal",
-      message: `the daemon met something it does not know: ${message}`,
-      hint: "Its log has the details.",
-    } satisfies ErrorReply);
+  return reply.code(500).send({
+    code: "internal",
+    message: `the daemon met something it does not know: ${message}`,
+    hint: "Its log has the details.",
+  } satisfies ErrorReply);
 }
 
 function pictureOf(target: ControlTarget): Picture {

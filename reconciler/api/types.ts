@@ -22,7 +22,7 @@ export interface StatusReport {
   readonly instances: { readonly wanted: number; readonly ready: number };
   readonly hosts: { readonly total: number; readonly reachable: number };
   readonly actionsRunning: number;
-  /** Work left by kind of change, `keep` left out. */
+  /** Work left by kind of change; `blocked` needs a person or room, `waiting` goes on by itself. */
   readonly changes: Readonly<Record<string, number>>;
   readonly tasks: readonly TaskRow[];
   readonly held: readonly HeldDestroys[];

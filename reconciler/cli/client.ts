@@ -68,7 +68,7 @@ async function call<Answer>(state: StateFolder, method: string, path: string, bo
   try {
     const response = await open(state, method, path, body, signal);
     const answer = await readJson(response);
-    if (response.statusCode === 200) return answer as Answer;
+    if (response.statusCode === 200 && answer !== null) return answer as Answer;
     throw refusal(state, answer);
   } catch (error) {
     if (!signal.aborted || error instanceof UserError) throw error;

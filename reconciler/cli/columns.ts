@@ -1,6 +1,7 @@
 import type { HostRow, HoldRow, ObjectKind, ObjectRows, PoolRow, RevisionRow, SetRow, SlotRow, TaskRow, Usage } from "../api/types.ts";
 import type { Problem } from "../core/plan.ts";
 import { formatBytesRounded, formatPercent } from "../core/units.ts";
+import { shortCommit } from "../plan/render.ts";
 import type { Column } from "./table.ts";
 
 /** The columns of each kind that `setpoint get` lists. `nowMs` is for ages. */
@@ -76,7 +77,7 @@ export function taskColumns(nowMs: number): readonly Column<TaskRow>[] {
     { title: "task", cell: (row) => shortId(row.taskId), whole: true },
     { title: "set", cell: (row) => row.set, whole: true },
     { title: "trigger", cell: (row) => row.trigger, whole: true },
-    { title: "revision", cell: (row) => row.commit.slice(0, 7), whole: true },
+    { title: "revision", cell: (row) => shortCommit(row.commit), whole: true },
     { title: "opened", cell: (row) => age(nowMs, row.openedAtMs), whole: true },
     {
       title: "took",
@@ -91,7 +92,7 @@ export function taskColumns(nowMs: number): readonly Column<TaskRow>[] {
 
 function revisionColumns(nowMs: number): readonly Column<RevisionRow>[] {
   return [
-    { title: "revision", cell: (row) => row.commit?.slice(0, 12) ?? "-", whole: true },
+    { title: "revision", cell: (row) => (row.commit === null ? "-" : shortCommit(row.commit)), whole: true },
     { title: "state", cell: (row) => row.state, whole: true },
     { title: "since", cell: (row) => age(nowMs, row.atMs), whole: true },
     { title: "why", cell: (row) => row.why },

@@ -3,6 +3,7 @@ import type { Picture } from "../api/rows.ts";
 import { tellLive } from "../api/live.ts";
 import { UserError } from "../core/errors/user-error.ts";
 import type { Plan } from "../core/plan.ts";
+import { createManifestLoader, type ManifestLoader } from "../io/manifests/loader.ts";
 import { createPlanner } from "../plan/planner.ts";
 import { JournalError } from "../run/fold/draft.ts";
 import type { OperatorEvent, Reconciler } from "../run/reconciler.ts";
@@ -14,13 +15,14 @@ import { whatIf } from "./what-if.ts";
 /** What the control server shows and does, over a running reconciler. */
 export function controlTarget({ reconciler, hosts, journal, clock }: Composition, fleet: string): ControlTarget {
   const picture = (): Picture | null => pictureOf(reconciler, clock);
+  const loader = createManifestLoader();
   return {
     fleet,
     picture,
     journal,
     record: (event) => record(reconciler, event),
     nudge: () => reconciler.nudge(),
-    planFolder: (dir, signal) => planFolder(picture(), dir, signal),
+    planFolder: (dir, signal) => planFolder(picture(), loader, dir, signal),
     subscribe: (listener) => tellLive(reconciler, clock, listener),
     simulate: (host, fault) => simulate(hosts.world, host, fault),
   };
@@ -55,8 +57,8 @@ function record(reconciler: Reconciler, event: OperatorEvent): void {
   }
 }
 
-async function planFolder(picture: Picture | null, dir: string, signal: AbortSignal): Promise<FolderPlan> {
-  const { desired, problems } = await desiredFromFolder(dir, signal);
+async function planFolder(picture: Picture | null, loader: ManifestLoader, dir: string, signal: AbortSignal): Promise<FolderPlan> {
+  const { desired, problems } = await desiredFromFolder(dir, signal, loader);
   if (desired === null) return { kind: "invalid", problems };
   if (picture === null) throw new UserError("daemon-starting", "the daemon has not made its first pass yet", "Try again in a moment.");
   return { kind: "plan", plan: createPlanner().plan(whatIf(picture.input, desired)) };

@@ -10,12 +10,12 @@ const LEVEL_STYLES: Readonly<Record<string, Style>> = { warn: "yellow", error: "
 
 /** `19:45:03 task.opened  set=web trigger=create`. */
 function prettyLine(channel: Channel, line: string): string {
-  const { time, level, message, ...fields } = JSON.parse(line) as { time: string; level: string; message: string };
+  const { time, level, msg, ...fields } = JSON.parse(line) as { time: string; level: string; msg: string };
   const shown = Object.entries(fields as Record<string, unknown>)
     .filter(([name, value]) => name !== "type" && value !== null && value !== "")
     .map(([name, value]) => `${name}=${typeof value === "string" ? shortened(value) : JSON.stringify(value)}`);
   const style = LEVEL_STYLES[level];
-  const said = style === undefined ? message : paint(channel, style, `${level} ${message}`);
+  const said = style === undefined ? msg : paint(channel, style, `${level} ${msg}`);
   return `${paint(channel, "dim", new Date(time).toTimeString().slice(0, 8))} ${said}  ${paint(channel, "dim", shown.join(" "))}\n`;
 }
 

@@ -12,10 +12,11 @@ export interface FolderDesired {
   readonly problems: readonly ManifestProblem[];
 }
 
-/** Reads and checks a folder, cross-file checks included. Throws a UserError when the folder itself can't be read. */
-export async function desiredFromFolder(dir: string, signal?: AbortSignal): Promise<FolderDesired> {
+/** Reads and checks a folder, cross-file checks included. Throws a UserError when the folder itself can't be read.
+ * Making a loader takes a while: pass one to read often. */
+export async function desiredFromFolder(dir: string, signal?: AbortSignal, loader = createManifestLoader()): Promise<FolderDesired> {
   const { commit, files, problems: found } = await readFolder(resolve(dir), signal);
-  const loaded = await createManifestLoader().load(files, commit, found, signal);
+  const loaded = await loader.load(files, commit, found, signal);
   if (loaded.kind === "invalid") return { commit, desired: null, problems: loaded.problems };
   const { desired, problems } = buildDesired(loaded.manifests);
   return { commit, desired, problems: [...loaded.problems, ...problems] };

@@ -11,6 +11,7 @@ import type { Picture } from "../api/rows.ts";
 import { RECENT_TASKS } from "../api/tasks.ts";
 import { openJournalReadOnly } from "../io/store/journal.ts";
 import { createPlanner } from "../plan/planner.ts";
+import { shortCommit } from "../plan/render.ts";
 import { emptyMemory, fold } from "../run/fold.ts";
 import { createHostState, observe } from "../sim/host-state.ts";
 import { openSimStore } from "../sim/store.ts";
@@ -112,7 +113,7 @@ async function lastGood(state: StateFolder, memory: Memory): Promise<Desired> {
     const why = reading.kind === "failed" ? reading.why : "its manifests are not valid";
     throw new UserError(
       "source-offline",
-      `the manifests of revision ${commit.slice(0, 7)} can't be read: ${why}`,
+      `the manifests of revision ${shortCommit(commit)} can't be read: ${why}`,
       "Start the daemon and ask again.",
     );
   } finally {

@@ -38,8 +38,12 @@ export function durationMs(written: string): number {
   return parsed;
 }
 
-/** An argument parser for a factor, 0.1 to 1000. */
-export function speedFactor(written: string): number {
+/** `--speed`: a factor from 0.1 to 1000. */
+export function speedOption(): Option {
+  return new Option("--speed <factor>", "how many times faster than real hosts simulated ones work").default(1).argParser(speedFactor);
+}
+
+function speedFactor(written: string): number {
   const factor = Number(written);
   if (!/^\d+(\.\d+)?$/.test(written) || factor < 0.1 || factor > 1000)
     throw new InvalidArgumentError("Allowed: a number from 0.1 to 1000.");

@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import { durationMs, fleetOption, outputOption, speedFactor, stateOption } from "./options.ts";
+import { durationMs, fleetOption, outputOption, speedOption, stateOption } from "./options.ts";
 import type { Finish } from "./finish.ts";
 import type { Terminal } from "./terminal.ts";
 
@@ -56,6 +56,7 @@ function addApply(program: Command, terminal: Terminal, finish: Finish): void {
     .argument("<dir>", "folder with manifests")
     .option("--once", "end when the fleet is as desired (the default; `setpoint daemon` keeps watching)")
     .option("--timeout <duration>", "give up after", durationMs, 600_000)
+    .addOption(speedOption())
     .addOption(stateOption())
     .addOption(fleetOption())
     .action((dir: string, options) => finish(import("./verbs/apply.ts").then(({ apply }) => apply(terminal, dir, options))));
@@ -70,6 +71,7 @@ function addDaemon(program: Command, terminal: Terminal, finish: Finish): void {
     .option("--branch <name>", "branch to follow", "main")
     .option("--path <folder>", "folder of the manifests within the repository", "")
     .option("--poll <duration>", "how often to ask a remote repository", durationMs, 30_000)
+    .addOption(speedOption())
     .addOption(stateOption())
     .addOption(fleetOption())
     .action((options) => finish(import("./verbs/daemon.ts").then(({ daemon }) => daemon(terminal, options))));
@@ -81,7 +83,7 @@ function addDemo(program: Command, terminal: Terminal, finish: Finish): void {
     .usage("[options]")
     .description("run a whole simulated fleet here and show what to try")
     .option("--once", "end with exit code 0 once the fleet is as desired")
-    .option("--speed <factor>", "how many times faster than real hosts the simulated ones work", speedFactor, 1)
+    .addOption(speedOption())
     .option("--timeout <duration>", "with --once: give up after", durationMs, 300_000)
     .addOption(stateOption())
     .action((options) => finish(import("./verbs/demo.ts").then(({ demo }) => demo(terminal, options))));

@@ -1,13 +1,10 @@
 import { Command, CommanderError } from "commander";
-import { UserError } from "../core/errors/user-error.ts";
-import { suggest } from "../core/suggest.ts";
-import { printError, printFailure } from "./fail.ts";
+import { printFailure } from "./fail.ts";
+import type { Finish } from "./finish.ts";
 import { addFleetVerbs } from "./program-fleet.ts";
 import { addFolderVerbs } from "./program-folder.ts";
 import type { Terminal } from "./terminal.ts";
-
-/** What a verb's action does with its exit code, once it has one. */
-export type Finish = (verb: Promise<number>) => Promise<void>;
+import { unknownVerb, usageError } from "./usage.ts";
 
 /**
  * Runs one command line; the result is the exit code. Everything a verb throws is printed here.
@@ -20,10 +17,15 @@ export async function runCli(args: readonly string[], terminal: Terminal, versio
   try {
     // Asked by the completion scripts; no verb, so that `help` does not show it.
     if (args[0] === "complete") return (await import("./completion.ts")).completeWords(program, args.slice(args[1] === "--" ? 2 : 1));
+    const unknown = unknownVerb(program, args);
+    if (unknown !== null) throw unknown;
     await program.parseAsync(args, { from: "user" });
     return exitCode;
   } catch (error) {
-    return error instanceof CommanderError ? endOfParsing(terminal, error) : printFailure(terminal, error);
+    if (!(error instanceof CommanderError)) return printFailure(terminal, error);
+    // Help and version end parsing by an error too; the help of a lone group verb (`setpoint host`) is a mistake.
+    if (error.exitCode === 0 || error.code === "commander.help") return error.exitCode;
+    return printFailure(terminal, usageError(program, args, error));
   }
 }
 
@@ -36,13 +38,11 @@ export function buildProgram(terminal: Terminal, version: string, finish: Finish
     .helpCommand("help [verb]", "print the help of a verb")
     .usage("VERB [options]")
     .addHelpText("after", "\nTo see it work: setpoint demo. Every verb, exit code and JSON shape: docs/CLI.md");
-  program.configureHelp({
-    subcommandTerm: (command) => [command.name(), command.usage().replace("[options]", "").trim()].join(" ").trim(),
-  });
+  program.configureHelp({ subcommandTerm: verbWithArguments });
   program.configureOutput({
     writeOut: (text) => terminal.out.write(text),
     writeErr: (text) => terminal.err.write(text),
-    // Printed by endOfParsing, in the form of all other errors.
+    // Printed by runCli, in the form of all other errors.
     outputError: () => {},
     getOutHelpWidth: () => Math.min(terminal.out.columns(), 120),
     getErrHelpWidth: () => Math.min(terminal.err.columns(), 120),
@@ -50,29 +50,12 @@ export function buildProgram(terminal: Terminal, version: string, finish: Finish
   program.exitOverride();
   addFolderVerbs(program, terminal, finish);
   addFleetVerbs(program, terminal, finish);
-  refuseUnknownVerb(program);
+  program.action(() => program.outputHelp());
   return program;
 }
 
-/** Without a verb: the help. With a word that is none: what it could have meant. */
-function refuseUnknownVerb(program: Command): void {
-  program.argument("[verb]").action((word: string | undefined) => {
-    if (word === undefined) program.help();
-    const verbs = program.commands.map((command) => command.name());
-    const meant = suggest(word!, [...verbs, "help"]);
-    const message = `there is no verb '${word}'${meant === null ? "" : `; did you mean '${meant}'?`}`;
-    throw new UserError("usage", message, meant === null ? `The verbs are ${verbs.join(", ")}.` : "");
-  });
-}
-
-/** Help and version end parsing too, by an error of their own; the rest are mistakes in the command line. */
-function endOfParsing(terminal: Terminal, error: CommanderError): number {
-  if (error.exitCode === 0) return 0;
-  // Help asked by a lone group verb (`setpoint host`) was printed already.
-  if (error.code === "commander.help") return 1;
-  const [what = "", ...rest] = error.message.replace(/^error: /, "").split("\n");
-  const meant = /^\(Did you mean (.+)\?\)$/.exec(rest.join(" "))?.[1];
-  const message = meant === undefined ? [what, ...rest].join(" ") : `${what}; did you mean '${meant}'?`;
-  printError(terminal.err, "usage", message.replaceAll("unknown command", "there is no verb"), "");
-  return 1;
+/** `get KIND [NAME]`. */
+function verbWithArguments(command: Command): string {
+  const words = command.registeredArguments.map((argument) => (argument.required ? argument.name() : `[${argument.name()}]`));
+  return [command.name(), ...words.map((word) => word.toUpperCase())].join(" ");
 }

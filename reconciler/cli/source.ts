@@ -21,7 +21,7 @@ export function gitChoice(
   options: { readonly repo: string; readonly branch: string; readonly path: string; readonly poll: number },
 ): SourceChoice & { readonly kind: "git" } {
   const location = parseLocation(options.repo);
-  const repository = location.kind === "local" ? resolve(terminal.cwd, location.path) : options.repo;
+  const repository = location.kind === "local" ? resolve(terminal.cwd, options.repo) : options.repo;
   return { kind: "git", repository, branch: options.branch, folder: options.path, pollMs: options.poll };
 }
 

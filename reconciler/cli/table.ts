@@ -34,14 +34,20 @@ export async function printValue(channel: Channel, value: unknown, format: "json
   channel.write(stringify(value, { aliasDuplicateObjects: false }));
 }
 
-/** Aligned lines, the titles first. The widest column that may be shortened gives way until all fits. */
+/**
+ * Aligned lines, the titles first. What is too wide gives way: first the widest columns that may be shortened, then the
+ * last of them altogether; names are kept whole.
+ */
 export function tableLines<Row>(rows: readonly Row[], columns: readonly Column<Row>[], maxWidth: number): string[] {
   const cells = [
     columns.map((column) => column.title.toUpperCase()),
     ...rows.map((row) => columns.map((column) => oneLine(column.cell(row)))),
   ];
   const widths = columns.map((_, index) => cells.reduce((widest, line) => Math.max(widest, textWidth(line[index]!)), 0));
-  shrink(widths, columns, maxWidth);
+  if (!shrink(widths, columns, maxWidth)) {
+    const last = columns.findLastIndex((column) => column.whole !== true);
+    if (last > 0) return tableLines(rows, columns.toSpliced(last, 1), maxWidth);
+  }
   return cells.map((line) =>
     line
       .map((cell, index) => pad(shorten(cell, widths[index]!), widths[index]!, columns[index]!.right === true))
@@ -53,18 +59,19 @@ export function tableLines<Row>(rows: readonly Row[], columns: readonly Column<R
 const GAP = "  ";
 const NARROWEST = 6;
 
-/** Takes characters from the widest column that may be shortened, one at a time, in place. */
-function shrink(widths: number[], columns: readonly Column<never>[], maxWidth: number): void {
+/** Takes characters from the widest column that may be shortened, one at a time, in place. False: it still does not fit. */
+function shrink(widths: number[], columns: readonly Column<never>[], maxWidth: number): boolean {
   let total = widths.reduce((sum, width) => sum + width, 0) + GAP.length * (widths.length - 1);
   while (total > maxWidth) {
     let widest = -1;
     for (const [index, width] of widths.entries()) {
       if (columns[index]!.whole !== true && width > NARROWEST && (widest === -1 || width > widths[widest]!)) widest = index;
     }
-    if (widest === -1) return;
+    if (widest === -1) return false;
     widths[widest]! -= 1;
     total -= 1;
   }
+  return true;
 }
 
 /** Cut to a width, with `…` where something is missing. */
@@ -78,7 +85,7 @@ export function shorten(text: string, width: number): string {
     kept += character;
     used += next;
   }
-  return `${kept}…`;
+  return `${kept.trimEnd()}…`;
 }
 
 function pad(text: string, width: number, right: boolean): string {

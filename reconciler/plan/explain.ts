@@ -8,6 +8,7 @@ import type { Change, Plan, PlanInput } from "../core/plan.ts";
 import { formatBytesRounded, formatCpu, formatDuration } from "../core/units.ts";
 import { targetCount, type TargetCount } from "./desired/count.ts";
 import { hostStatus, holdOf, type HostStatus } from "./fleet/host-status.ts";
+import { remedy } from "./remedies.ts";
 import { plural } from "./render.ts";
 
 /**
@@ -32,23 +33,22 @@ function explainSlot(input: PlanInput, plan: Plan, setName: string, index: numbe
   const key = slotKey(setName, index);
   const set = input.desired.sets.get(setName) ?? null;
   const slot = input.memory.sets.get(setName)?.slots.get(index) ?? null;
-  const change = plan.changes.find((one) => one.set === setName && one.index === index) ?? null;
+  const changes = plan.changes.filter((one) => one.set === setName && one.index === index && one.kind !== "keep");
   if (set === null && slot === null) {
     throw unknown(key, `There is no Set '${setName}'`, "List the Sets with: setpoint get sets");
   }
-  const lines = slot === null ? absentSlot(input, set, key, index, change) : placedSlot(input, set, key, slot);
+  const lines = slot === null ? absentSlot(input, set, key, index) : placedSlot(input, set, key, slot);
   const failure = input.memory.sets.get(setName)?.failures.get(index);
   if (failure !== undefined) lines.push(failureSentence(failure));
-  if (change !== null && change.kind !== "keep") lines.push(...changeSentences(change));
+  for (const change of changes) lines.push(...changeSentences(change));
   if (input.busy.has(key)) lines.push("A step on it is under way now.");
-  return [...lines, ...problemSentences(plan, `slot/${key}`), ...holdSentences(input, setName, slot?.current?.host ?? null)];
+  return [...lines, ...holdSentences(input, setName)];
 }
 
-function absentSlot(input: PlanInput, set: DesiredSet | null, key: string, index: number, change: Change | null): string[] {
+function absentSlot(input: PlanInput, set: DesiredSet | null, key: string, index: number): string[] {
   const wanted = set === null ? 0 : wantedSlots(input, set);
-  if (index >= wanted) return [`${key} is not wanted: Set ${set?.name ?? key} has ${plural(wanted, "slot")}, numbered from 0.`];
-  if (change !== null) return [`${key} is wanted and does not run anywhere.`];
-  return [`${key} is wanted and does not run anywhere; no pass has decided about it yet.`];
+  if (index < wanted) return [`${key} is wanted and does not run anywhere yet.`];
+  return [`${key} is not wanted: Set ${set?.name ?? key} has ${plural(wanted, "slot")}, numbered from 0.`];
 }
 
 function placedSlot(input: PlanInput, set: DesiredSet | null, key: string, slot: SlotMemory): string[] {
@@ -56,9 +56,9 @@ function placedSlot(input: PlanInput, set: DesiredSet | null, key: string, slot:
   if (slot.current !== null) lines.push(...claimSentences(input, set, key, slot.current));
   else lines.push(`${key} is not wanted any more and is being removed.`);
   for (const claim of slot.former) {
-    lines.push(
-      `Its generation ${claim.generation} on ${claim.host} is not yet seen gone, so it still counts there (${formatCpu(claim.resources.cpuMillis)} cpu, ${formatBytesRounded(claim.resources.memoryBytes)} memory).`,
-    );
+    const { cpuMillis, memoryBytes } = claim.resources;
+    const room = `${formatCpu(cpuMillis)} cpu, ${formatBytesRounded(memoryBytes)} memory`;
+    lines.push(`Its generation ${claim.generation} on ${claim.host} is not yet seen gone, so it still counts there (${room}).`);
   }
   return lines;
 }
@@ -117,7 +117,10 @@ function failureSentence(failure: Failure): string {
 
 function changeSentences(change: Change): string[] {
   const why = change.decision.text;
-  if (change.kind === "blocked") return [`It waits: ${why} [${change.decision.code}].`];
+  if (change.kind === "blocked") {
+    const mend = remedy(change.decision.code, change.set, change.host);
+    return [`It waits: ${why} [${change.decision.code}].`, ...(mend === null ? [] : [mend])];
+  }
   const what = change.what === "" ? "" : ` (${change.what})`;
   const sentence = {
     create: `It is to be started on ${change.host}`,
@@ -134,10 +137,9 @@ function problemSentences(plan: Plan, subject: string): string[] {
   return plan.problems.filter((problem) => problem.subject === subject).map((problem) => `Problem: ${problem.text} [${problem.code}].`);
 }
 
-function holdSentences(input: PlanInput, set: string, host: string | null): string[] {
+function holdSentences(input: PlanInput, set: string): string[] {
   const held = holdOf(input, "set", set);
-  if (held === null) return [];
-  return [`${capital(held)}. End it with: setpoint release ${set}`, ...(host === null ? [] : [])];
+  return held === null ? [] : [`${capital(held)}. End it with: setpoint release ${set}`];
 }
 
 function explainSet(input: PlanInput, plan: Plan, name: string): string[] {
@@ -159,7 +161,7 @@ function explainSet(input: PlanInput, plan: Plan, name: string): string[] {
   for (const [index, failure] of [...(memory?.failures ?? [])].sort(([a], [b]) => compareNumbers(a, b)).slice(0, MOST_SLOTS)) {
     lines.push(`${slotKey(name, index)}: ${failureSentence(failure)}`);
   }
-  return [...lines, ...problemSentences(plan, `set/${name}`), ...holdSentences(input, name, null)];
+  return [...lines, ...problemSentences(plan, `set/${name}`), ...holdSentences(input, name)];
 }
 
 const MOST_SLOTS = 10;
@@ -209,7 +211,7 @@ function explainHost(input: PlanInput, plan: Plan, name: string): string[] {
   if (host.desired === null && host.observation === null && !input.memory.hosts.has(name)) {
     throw unknown(`host/${name}`, `There is no host '${name}'`, "List the hosts with: setpoint get hosts");
   }
-  const lines = [`${hostWords(host)} is ${host.reach === "ok" ? "reachable" : reachWords(host)} and ${host.state}.`];
+  const lines = [`${hostWords(host)} is ${host.reach === "ok" ? "reachable" : reachWords(host)}; its state is ${host.state}.`];
   const memory = input.memory.hosts.get(name);
   if (memory !== undefined && (memory.state !== null || memory.confirmedDeadAtMs !== null))
     lines.push(`${memory.who} said so: ${memory.why}.`);
@@ -229,7 +231,7 @@ function explainHost(input: PlanInput, plan: Plan, name: string): string[] {
 
 function reachWords(host: HostStatus): string {
   if (host.reach === "dead") return "confirmed dead";
-  return host.reach === "lost" ? "lost" : "silent";
+  return host.reach === "lost" ? "lost" : "silent, not yet lost";
 }
 
 function hostLoad(input: PlanInput, name: string, desired: DesiredHost | null): string[] {

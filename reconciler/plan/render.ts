@@ -50,16 +50,24 @@ function renderText(plan: Plan): string {
 /** `plan 7c1e  revision 9c1d04f  task 4bf92f35`. */
 export function planHeading(plan: Plan): string {
   const tasks = taskIds(plan);
-  const parts = [`plan ${plan.hash.slice(0, 4)}`, `revision ${plan.commit.slice(0, 7)}`];
+  const parts = [`plan ${plan.hash.slice(0, 4)}`, `revision ${shortCommit(plan.commit)}`];
   if (tasks.length === 1) parts.push(`task ${tasks[0]!.slice(0, 8)}`);
   if (tasks.length > 1) parts.push(`tasks ${tasks.length}`);
   return parts.join("  ");
+}
+
+/** As git shows it; the content hash of a plain folder (`dir-...`) whole. */
+export function shortCommit(commit: string): string {
+  return commit.startsWith("dir-") ? commit : commit.slice(0, 7);
 }
 
 /** `2 to create, 1 to replace, 1 blocked; 14 steps`. */
 export function planSummary(plan: Plan): string {
   const counts = changeCounts(plan.changes);
   const parts = SUMMARY_WORDS.flatMap(([kind, words]) => (counts[kind] === 0 ? [] : [`${counts[kind]} ${words}`]));
+  const stuck = plan.changes.filter(isStuck).length;
+  if (stuck > 0) parts.push(`${stuck} blocked`);
+  if (counts.blocked > stuck) parts.push(`${counts.blocked - stuck} waiting`);
   const work = parts.length === 0 ? `nothing to do for ${plural(counts.keep, "slot")}` : parts.join(", ");
   return plan.actions.length === 0 ? work : `${work}; ${plural(plan.actions.length, "step")}`;
 }
@@ -70,7 +78,6 @@ const SUMMARY_WORDS: readonly (readonly [ChangeKind, string])[] = [
   ["replace", "to replace"],
   ["move", "to move"],
   ["remove", "to remove"],
-  ["blocked", "blocked"],
 ];
 
 /** How many changes there are of each kind. */
@@ -106,8 +113,8 @@ function hostCell(change: Change): string {
 function reason(change: Change): string {
   const { code, text } = change.decision;
   if (text === "") return "";
-  const rule = code.split(".")[0]!;
-  return rule === change.kind ? text : `${rule}: ${text}`;
+  if (code === change.kind) return text;
+  return `${code === "blocked.capacity" ? "place" : code.split(".").at(-1)}: ${text}`;
 }
 
 function nothingLine(plan: Plan): string {

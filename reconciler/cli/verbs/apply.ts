@@ -18,6 +18,7 @@ import { printManifestProblems } from "./validate.ts";
 export interface ApplyOptions {
   /** Milliseconds. */
   readonly timeout: number;
+  readonly speed: number;
   readonly state?: string;
   readonly fleet: string;
 }
@@ -36,7 +37,14 @@ export async function apply(terminal: Terminal, given: string, options: ApplyOpt
   openStateFolder(state);
   const choice: SourceChoice = { kind: "folder", dir };
   const source = openSource(state, choice);
-  const composition = compose({ state, fleet: options.fleet, clock: createSystemClock(), log: createLog("silent", 2), source, speed: 1 });
+  const composition = compose({
+    state,
+    fleet: options.fleet,
+    clock: createSystemClock(),
+    log: createLog("silent", 2),
+    source,
+    speed: options.speed,
+  });
   writeSourceNote(state, { fleet: options.fleet, source: choice });
   return await runUntilConverged(terminal, composition, options.timeout);
 }

@@ -15,6 +15,7 @@ export interface DaemonOptions {
   readonly path: string;
   /** Milliseconds. */
   readonly poll: number;
+  readonly speed: number;
   readonly state?: string;
   readonly fleet: string;
 }
@@ -27,7 +28,15 @@ export async function daemon(terminal: Terminal, options: DaemonOptions): Promis
   openStateFolder(state);
   const choice = gitChoice(terminal, options);
   const clock = createSystemClock();
-  const composition = compose({ state, fleet, clock, log, source: openSource(state, choice), speed: 1, options: { pollMs: options.poll } });
+  const composition = compose({
+    state,
+    fleet,
+    clock,
+    log,
+    source: openSource(state, choice),
+    speed: options.speed,
+    options: { pollMs: options.poll },
+  });
   try {
     const control = await startControlServer(state.socket, controlTarget(composition, fleet), (error) =>
       log.error({ error }, "control request failed"),

@@ -5,6 +5,7 @@ import { tellLive } from "../../api/live.ts";
 import { startControlServer, type ControlServer } from "../../api/server.ts";
 import { UserError } from "../../core/errors/user-error.ts";
 import { formatDuration } from "../../core/units.ts";
+import { plural, shortCommit } from "../../plan/render.ts";
 import { createSystemClock } from "../../sys/clock.ts";
 import { createLog } from "../../sys/log.ts";
 import { compose, type Composition } from "../compose.ts";
@@ -77,6 +78,7 @@ async function show(terminal: Terminal, { reconciler, clock }: Composition, opti
     reconciler.start();
     const end = await untilConverged(terminal, reconciler, options.timeout);
     printer.end();
+    if (end === "converged") terminal.out.write(`${standing(reconciler)}\n`);
     if (options.once === true || end === "interrupted") return endOnce(terminal, end, options.timeout);
     suggest();
     const crash = await untilEnd(terminal, reconciler);
@@ -87,10 +89,17 @@ async function show(terminal: Terminal, { reconciler, clock }: Composition, opti
   }
 }
 
+/** `All 35 Instances of 10 Sets run on 20 hosts as commit 9c1d04f says.` */
+function standing(reconciler: Composition["reconciler"]): string {
+  const { desired, memory } = reconciler.view();
+  const instances = [...memory.sets.values()].reduce((sum, set) => sum + set.slots.size, 0);
+  const { sets, hosts, revision } = desired!;
+  return `All ${plural(instances, "Instance")} of ${plural(sets.size, "Set")} run on ${plural(hosts.length, "host")} as commit ${shortCommit(revision.commit)} says.`;
+}
+
 function endOnce(terminal: Terminal, end: Awaited<ReturnType<typeof untilConverged>>, timeoutMs: number): number {
   switch (end) {
     case "converged":
-      terminal.out.write("The fleet is as the newest commit says.\n");
       return 0;
     case "interrupted":
       terminal.out.write("Stopped. Start the demo again and it goes on from here.\n");

@@ -1,6 +1,6 @@
 import { statusReport } from "../../api/report.ts";
 import type { StatusReport } from "../../api/types.ts";
-import { heldSentence, plural } from "../../plan/render.ts";
+import { heldSentence, plural, shortCommit } from "../../plan/render.ts";
 import { followDaemon } from "../client.ts";
 import { holdColumns, PROBLEM_COLUMNS, roughDuration } from "../columns.ts";
 import { UserError } from "../../core/errors/user-error.ts";
@@ -39,9 +39,12 @@ async function printReport(terminal: Terminal, report: StatusReport): Promise<vo
   const line = (label: string, text: string): void => out.write(`${label.padEnd(LABEL_WIDTH)}${text}\n`);
   line("fleet", report.fleet);
   line("state", `${paint(out, STATE_STYLES[report.state], report.state)}${workLeft(report)}`);
-  line("revision", report.commit?.slice(0, 12) ?? "none yet");
+  line("revision", report.commit === null ? "none yet" : shortCommit(report.commit));
   if (report.rejected !== null)
-    line("refused", paint(out, "red", `${report.rejected.commit?.slice(0, 12) ?? "source"}: ${report.rejected.why}`));
+    line(
+      "refused",
+      paint(out, "red", `${report.rejected.commit === null ? "source" : shortCommit(report.rejected.commit)}: ${report.rejected.why}`),
+    );
   line("Sets", `${report.sets.ready} of ${report.sets.total} ready`);
   line("Instances", `${report.instances.ready} of ${report.instances.wanted} ready`);
   line("hosts", `${report.hosts.reachable} of ${report.hosts.total} reachable`);
@@ -63,7 +66,9 @@ const MOST_TASKS = 8;
 /** `: 3 to create, 2 blocked`. */
 function workLeft(report: StatusReport): string {
   const parts = Object.entries(report.changes).filter(([, count]) => count > 0);
-  const left = parts.map(([kind, count]) => (kind === "blocked" ? `${count} blocked` : `${count} to ${kind}`)).join(", ");
+  const left = parts
+    .map(([kind, count]) => (kind === "blocked" || kind === "waiting" ? `${count} ${kind}` : `${count} to ${kind}`))
+    .join(", ");
   return left === "" ? "" : `: ${left}`;
 }
 

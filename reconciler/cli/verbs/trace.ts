@@ -1,5 +1,6 @@
 import { findTask, taskRows, taskTrace } from "../../api/tasks.ts";
 import type { TaskRow, TaskTrace } from "../../api/types.ts";
+import { shortCommit } from "../../plan/render.ts";
 import { roughDuration, taskColumns } from "../columns.ts";
 import { printNote } from "../fail.ts";
 import { readFleet } from "../read.ts";
@@ -37,7 +38,7 @@ async function showTask(terminal: Terminal, digits: string, options: TraceOption
   }
   const { task } = found;
   terminal.out.write(`${paint(terminal.out, "bold", `task ${task.taskId}`)}\n`);
-  terminal.out.write(`${task.trigger} of ${task.set}, revision ${task.commit.slice(0, 7)}: ${ending(task)}\n`);
+  terminal.out.write(`${task.trigger} of ${task.set}, revision ${shortCommit(task.commit)}: ${ending(task)}\n`);
   for (const line of waterfall(found, Date.now(), terminal.out.columns())) terminal.out.write(`${line}\n`);
   return 0;
 }
