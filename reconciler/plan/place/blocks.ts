@@ -18,8 +18,9 @@ export interface Blocks {
   readonly mostFree: ResourceColumns;
   /** Lowest rank of a usable host; NO_RANK when there is none. */
   readonly lowestRank: Int32Array;
-  /** Smallest value over the usable hosts of each of LOAD_DIRECTIONS; five to a block. */
-  readonly leastLoad: Float64Array;
+  /** Smallest 3·cpu − memory and smallest 3·memory − cpu of the usable hosts of each class of balance; BALANCES numbers to a block. */
+  readonly leastCpu: Float64Array;
+  readonly leastMemory: Float64Array;
   /** Largest sum of the used shares of cpu and memory. */
   readonly mostLoad: Float64Array;
   /** Smallest and largest HostIndex.perCpu and perMemory of the usable hosts. */
@@ -31,19 +32,13 @@ export interface Blocks {
 export const NO_RANK = 0x7fffffff;
 
 /**
- * The load of a host is a point (cpu, memory) of used shares, and the score takes off the larger of
- * 3·cpu − memory and 3·memory − cpu (see scores.ts). The smallest such value in a block is at least the smallest
- * of any weighted mean of the two; these five means hug it closely. Factors of cpu and memory.
+ * The load of a host is a point (cpu, memory) of used shares, and a score takes off the larger of 3·cpu − memory
+ * and 3·memory − cpu (see scores.ts). Hosts that the search has filled evenly differ in how cpu and memory
+ * balance, so the smallest of each taken over a whole block would promise a host that has the best of both. Taken over
+ * hosts of nearly the same balance, the two belong together.
  */
-export const LOAD_DIRECTIONS = [
-  [3, -1],
-  [2, 0],
-  [1, 1],
-  [0, 2],
-  [-1, 3],
-] as const;
-
-export const LOADS = LOAD_DIRECTIONS.length;
+export const BALANCES = 16;
+const BALANCE_STEP = 0.05;
 
 export function createBlocks(pool: Int32Array, zone: Int32Array, rack: Int32Array, rackCount: number): Blocks {
   const count = pool.length / BLOCK_SIZE;
@@ -64,7 +59,8 @@ export function createBlocks(pool: Int32Array, zone: Int32Array, rack: Int32Arra
     stale: new Uint8Array(count).fill(1),
     mostFree: resourceColumns(numbers),
     lowestRank: new Int32Array(count),
-    leastLoad: new Float64Array(count * LOADS),
+    leastCpu: new Float64Array(count * BALANCES),
+    leastMemory: new Float64Array(count * BALANCES),
     mostLoad: numbers(),
     perCpu: { least: numbers(), most: numbers() },
     perMemory: { least: numbers(), most: numbers() },
@@ -96,7 +92,8 @@ export function refreshBlock(blocks: Blocks, hosts: HostColumns, block: number):
 function clearBlock(blocks: Blocks, block: number): void {
   blocks.lowestRank[block] = NO_RANK;
   for (const resource of RESOURCE_NAMES) blocks.mostFree[resource][block] = -Infinity;
-  blocks.leastLoad.fill(Infinity, block * LOADS, (block + 1) * LOADS);
+  blocks.leastCpu.fill(Infinity, block * BALANCES, (block + 1) * BALANCES);
+  blocks.leastMemory.fill(Infinity, block * BALANCES, (block + 1) * BALANCES);
   blocks.mostLoad[block] = -Infinity;
   for (const per of [blocks.perCpu, blocks.perMemory]) {
     per.least[block] = Infinity;
@@ -109,12 +106,10 @@ function addLoad(blocks: Blocks, hosts: HostColumns, block: number, position: nu
   const perMemory = hosts.perMemory[position]!;
   const cpu = 1 - hosts.free.cpuMillis[position]! * perCpu;
   const memory = 1 - hosts.free.memoryBytes[position]! * perMemory;
-  const at = block * LOADS;
-  lower(blocks.leastLoad, at, 3 * cpu - memory);
-  lower(blocks.leastLoad, at + 1, 2 * cpu);
-  lower(blocks.leastLoad, at + 2, cpu + memory);
-  lower(blocks.leastLoad, at + 3, 2 * memory);
-  lower(blocks.leastLoad, at + 4, 3 * memory - cpu);
+  const balance = Math.floor((cpu - memory) / BALANCE_STEP) + BALANCES / 2;
+  const at = block * BALANCES + Math.max(0, Math.min(BALANCES - 1, balance));
+  lower(blocks.leastCpu, at, 3 * cpu - memory);
+  lower(blocks.leastMemory, at, 3 * memory - cpu);
   raise(blocks.mostLoad, block, cpu + memory);
   lower(blocks.perCpu.least, block, perCpu);
   raise(blocks.perCpu.most, block, perCpu);

@@ -1,5 +1,5 @@
 import type { DesiredSet } from "../../core/desired.ts";
-import { LOADS } from "./blocks.ts";
+import { BALANCES } from "./blocks.ts";
 import { hasBit } from "./columns.ts";
 import type { Query } from "./query.ts";
 
@@ -157,21 +157,17 @@ function inZoneScore(query: Query, zone: number): number {
   return Math.max(0, 100 - Math.floor((50 * here * query.zones.length) / (query.count + 1)));
 }
 
-/** At most the load taken off by loadScorer on any host of the block. */
+/** At most what loadScorer takes off on any host of the block. */
 function leastLoaded({ index, set }: Query, block: number): number {
-  const { leastLoad, perCpu, perMemory } = index.blocks;
-  const cpu = set.resources.cpuMillis * perCpu.least[block]!;
-  const memory = set.resources.memoryBytes * perMemory.least[block]!;
-  const mostCpu = set.resources.cpuMillis * perCpu.most[block]!;
-  const mostMemory = set.resources.memoryBytes * perMemory.most[block]!;
-  const at = block * LOADS;
-  return Math.max(
-    leastLoad[at]! + 3 * cpu - mostMemory,
-    leastLoad[at + 1]! + 2 * cpu,
-    leastLoad[at + 2]! + cpu + memory,
-    leastLoad[at + 3]! + 2 * memory,
-    leastLoad[at + 4]! + 3 * memory - mostCpu,
-  );
+  const { leastCpu, leastMemory, perCpu, perMemory } = index.blocks;
+  const { cpuMillis, memoryBytes } = set.resources;
+  const addedCpu = 3 * cpuMillis * perCpu.least[block]! - memoryBytes * perMemory.most[block]!;
+  const addedMemory = 3 * memoryBytes * perMemory.least[block]! - cpuMillis * perCpu.most[block]!;
+  let least = Infinity;
+  for (let balance = block * BALANCES; balance < (block + 1) * BALANCES; balance++) {
+    least = Math.min(least, Math.max(leastCpu[balance]! + addedCpu, leastMemory[balance]! + addedMemory));
+  }
+  return least;
 }
 
 function mostPacked({ index, set }: Query, block: number): number {
