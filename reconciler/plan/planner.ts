@@ -227,7 +227,7 @@ function fleetFacts(state: PlannerState, input: PlanInput): FleetFacts {
     hostOf,
     floorOf: (host, set, index) => floorOn(hostOf(host).observation, set, index),
     zonesOf: (set) => zonesOf(state.zones, set),
-    uninventoried: (pools, exclusive) => uninventoriedReason(input, state.hosts, pools, exclusive),
+    uninventoried: (pools) => uninventoriedReason(input, state.hosts, pools),
   };
 }
 

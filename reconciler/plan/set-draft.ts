@@ -32,7 +32,7 @@ export interface FleetFacts {
   /** Zones the Set may use, by the manifests alone: a zone that is down still counts. */
   zonesOf(set: DesiredSet): number;
   /** Hosts not seen since the journal was created, by pool. */
-  uninventoried(pools: readonly string[], exclusive: boolean): string | null;
+  uninventoried(pools: readonly string[]): string | null;
 }
 
 /** What every slot of the Set wants. */
@@ -54,7 +54,7 @@ export function draftSet(
     held: heldReason(input, name, set),
     frozen: input.destroysFrozen,
     busy: input.busy,
-    uninventoried: set === null ? null : fleet.uninventoried(set.pools, set.exclusive),
+    uninventoried: set === null ? null : fleet.uninventoried(set.pools),
     hostOf: (host) => fleet.hostOf(host),
     floorOf: (host, index) => fleet.floorOf(host, name, index),
   };

@@ -2,6 +2,7 @@ import type { EventBody } from "../../core/events.ts";
 import type { Claim, SetMemory } from "../../core/memory.ts";
 import type { ObservedInstance } from "../../core/observation.ts";
 import { compareText } from "../../core/order.ts";
+import { NO_RESOURCES } from "../../core/resources.ts";
 import type { SetSightings } from "../fleet/sightings.ts";
 
 /** Everything known of one slot: what the journal claims and what hosts show, adoptions included. */
@@ -81,7 +82,7 @@ function adoptUnclaimed(
 ): { current: Claim | null; former: readonly Claim[]; highest: number } {
   let { current, former } = slot;
   const unclaimed = seen
-    .flatMap((on) => on.instances.map((instance) => claimOf(on.host, instance)))
+    .flatMap((on) => [...on.instances.map((instance) => claimOf(on.host, instance)), ...leftoverClaim(on, slot)])
     .filter((claim) => !isClaimed(claim, slot.current, slot.former))
     .sort((a, b) => a.generation - b.generation || compareText(a.host, b.host));
   for (const claim of unclaimed) {
@@ -100,6 +101,29 @@ function adoptUnclaimed(
 
 function isClaimed(claim: Claim, current: Claim | null, former: readonly Claim[]): boolean {
   return [current, ...former].some((known) => known !== null && known.host === claim.host && known.generation === claim.generation);
+}
+
+/** A port or volumes without an Instance or claim on their host (the journal was lost halfway) are claimed too. */
+function leftoverClaim(on: SlotOnHost, slot: { readonly current: Claim | null; readonly former: readonly Claim[] }): Claim[] {
+  const claimed = [slot.current, ...slot.former].some((claim) => claim?.host === on.host);
+  if (claimed || on.instances.length > 0) return [];
+  const diskBytes = on.volumes.reduce((sum, volume) => sum + volume.sizeBytes, 0);
+  const exclusive = on.volumes.length > 0;
+  const resources = { ...NO_RESOURCES, diskBytes };
+  const why = "adopted: a port or volume of it is here and the journal did not know it";
+  return [
+    {
+      generation: on.port?.generation ?? 1,
+      host: on.host,
+      ip: on.port?.ip ?? null,
+      resources,
+      hostPorts: [],
+      exclusive,
+      core: false,
+      taskId: "",
+      why,
+    },
+  ];
 }
 
 function claimOf(host: string, instance: ObservedInstance): Claim {

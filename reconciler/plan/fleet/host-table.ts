@@ -82,15 +82,14 @@ export function floorOn(observation: HostObservation | null, set: string, index:
 
 /**
  * Which hosts of some pools were never seen since the journal was created, as a reason to wait; null when there is none to
- * wait for. For Sets that may run twice a host that is lost for good does not count.
+ * wait for. Even Sets that may run twice have to wait: addresses that such a host uses are in no journal.
  */
-export function uninventoriedReason(input: PlanInput, table: HostTable, pools: readonly string[], exclusive: boolean): string | null {
+export function uninventoriedReason(input: PlanInput, table: HostTable, pools: readonly string[]): string | null {
   const missing = [...(input.memory.uninventoried ?? [])].filter((name) => {
     const status = table.statuses.get(name);
     if (status?.desired == null || !pools.includes(status.desired.pool)) return false;
     // Seen just now: the event that says so is written with this pass.
-    if (status.reach === "ok" || status.reach === "dead") return false;
-    return exclusive || status.reach !== "lost";
+    return status.reach !== "ok" && status.reach !== "dead";
   });
   if (missing.length === 0) return null;
   const some = missing.slice(0, 3).join(", ") + (missing.length > 3 ? ` and ${missing.length - 3} more` : "");

@@ -1,7 +1,7 @@
 import type { Claim } from "../../core/memory.ts";
 import { fencedInMs, type HostStatus } from "../fleet/host-status.ts";
 import type { SlotFacts } from "../diff/slot-facts.ts";
-import { stopMs, tearDown, type Remains } from "../steps/instance-steps.ts";
+import { releaseHost, stopMs, takeDown } from "../steps/instance-steps.ts";
 import { addChange, ownerOf, wakeIn, type SetWork } from "./set-work.ts";
 
 /** How clearing a slot's earlier generations went. */
@@ -27,26 +27,18 @@ export function clearFormers(
 ): Cleared {
   const gone: number[] = [];
   let blocker: string | null = null;
-  for (const [position, former] of formers.entries()) {
-    const host = work.pass.fleet.hostOf(former.host);
+  for (const [name, onHost] of Map.groupBy(formers, (former) => former.host)) {
+    const host = work.pass.fleet.hostOf(name);
     const stop = reasonToLeave(work, host);
-    const isNewestThere = !formers.slice(position + 1).some((later) => later.host === former.host);
-    if (host.reach === "dead") clear(work, slot, former);
+    if (host.reach === "dead") leaveDead(work, slot, host, onHost);
     else if (stop !== null) {
-      const fenced = host.reach === "lost" ? fencedInMs(host, stopMs(work.draft.set)) : null;
-      if (fenced !== 0) blocker ??= stop;
-      wakeIn(work, fenced === 0 ? null : fenced);
-      if (announce === "announce") leave(work, slot, former, stop);
-      work.unsettled = true;
-      work.hopeful = true;
+      const fencedMs = host.reach === "lost" ? fencedInMs(host, stopMs(work.draft.set)) : null;
+      if (fencedMs !== 0) blocker ??= stop;
+      wakeIn(work, fencedMs === 0 ? null : fencedMs);
+      for (const former of onHost) leave(work, slot, former, stop, announce === "announce");
     } else {
-      const remains = remainsOf(work, slot, former, current, isNewestThere);
-      if (isNothing(remains)) clear(work, slot, former);
-      else {
-        const step = tearDownFormer(work, slot, former, remains, needs);
-        if (step !== null) gone.push(step);
-        if (announce === "announce") announceCleanup(work, slot, former, current);
-      }
+      gone.push(...clearHost(work, slot, onHost, current, needs));
+      if (announce === "announce") for (const former of onHost) announceCleanup(work, slot, former, current);
     }
   }
   return { gone, blocker };
@@ -62,42 +54,62 @@ function reasonToLeave(work: SetWork, host: HostStatus): string | null {
   return host.braked ? `too many hosts of pool ${host.pool?.name ?? "?"} are silent at once` : null;
 }
 
-function leave(work: SetWork, slot: SlotFacts, former: Claim, why: string): void {
-  const text = `generation ${former.generation} has to go: ${why}`;
-  addChange(work, "blocked", slot.index, former, { code: "wait.former", text });
+/**
+ * A dead host's claims stay until the host is heard again or leaves the manifests: should it come back, it comes back with
+ * the addresses it had. They hold nobody up.
+ */
+function leaveDead(work: SetWork, slot: SlotFacts, host: HostStatus, formers: readonly Claim[]): void {
+  if (host.desired === null) for (const former of formers) clear(work, slot, former);
 }
 
-/** The host was confirmed dead, or shows nothing of the generation and would refuse it: its claim ends. */
+function leave(work: SetWork, slot: SlotFacts, former: Claim, why: string, announce: boolean): void {
+  const text = `generation ${former.generation} has to go: ${why}`;
+  if (announce) addChange(work, "blocked", slot.index, former, { code: "wait.former", text });
+  work.unsettled = true;
+  work.hopeful = true;
+}
+
+/** The host shows nothing of the generation and would refuse it: its claim ends. */
 function clear(work: SetWork, slot: SlotFacts, former: Claim): void {
   work.events.push({ type: "slot.cleared", set: work.draft.name, index: slot.index, generation: former.generation });
   work.unsettled = true;
   work.hopeful = true;
 }
 
-function isNothing(remains: Remains): boolean {
-  return !remains.instance && !remains.unfenced && !remains.port && remains.volumes.length === 0;
-}
-
-function tearDownFormer(work: SetWork, slot: SlotFacts, former: Claim, remains: Remains, needs: readonly number[]): number | null {
+/** Takes down every former generation on one host, then releases what the slot held there. Returns the steps after which they are gone. */
+function clearHost(work: SetWork, slot: SlotFacts, formers: readonly Claim[], current: Claim | null, needs: readonly number[]): number[] {
   const { draft, pass } = work;
-  const context = { set: draft.set, commit: pass.fleet.input.desired.revision.commit, nowMs: pass.fleet.input.nowMs };
+  const { host } = formers[0]!;
+  const on = slot.seen.find((candidate) => candidate.host === host);
+  const owner = ownerOf(work, slot.index);
+  const newest = formers.at(-1)!;
+  const successorHere = current?.host === host;
+  const leftover = {
+    port: !successorHere && on?.port != null,
+    volumes: successorHere ? [] : (on?.volumes.map((volume) => volume.name) ?? []),
+  };
+  const gone: number[] = [];
+  for (const former of formers) {
+    const running = on?.instances.some((instance) => instance.generation === former.generation) ?? false;
+    const refused = pass.fleet.floorOf(host, draft.name, slot.index) > former.generation;
+    if (running || !refused) gone.push(takeDown(pass.steps, owner, former, draft.set, running, needs));
+    else if (former !== newest || (!leftover.port && leftover.volumes.length === 0)) clear(work, slot, former);
+  }
+  const { input } = pass.fleet;
+  releaseHost(
+    pass.steps,
+    owner,
+    newest,
+    leftover,
+    { commit: input.desired.revision.commit, nowMs: input.nowMs },
+    gone.length > 0 ? gone : needs,
+  );
   work.unsettled = true;
   work.hopeful = true;
-  return tearDown(pass.steps, ownerOf(work, slot.index), former, remains, context, needs);
+  return gone;
 }
 
 function announceCleanup(work: SetWork, slot: SlotFacts, former: Claim, current: Claim | null): void {
   const why = current === null ? "no longer wanted" : `replaced by generation ${current.generation}`;
   addChange(work, "remove", slot.index, former, { code: "cleanup", text: why });
-}
-
-/** What of the generation is still there, by the host's own word. */
-function remainsOf(work: SetWork, slot: SlotFacts, former: Claim, current: Claim | null, isNewestThere: boolean): Remains {
-  const on = slot.seen.find((candidate) => candidate.host === former.host);
-  const instance = on?.instances.some((candidate) => candidate.generation === former.generation) ?? false;
-  const unfenced = work.pass.fleet.floorOf(former.host, work.draft.name, slot.index) <= former.generation;
-  const successorHere = current?.host === former.host;
-  const port = !successorHere && isNewestThere && on?.port != null;
-  const volumes = successorHere || !isNewestThere ? [] : (on?.volumes.map((volume) => volume.name) ?? []);
-  return { instance, unfenced, port, volumes };
 }

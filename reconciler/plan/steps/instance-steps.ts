@@ -101,43 +101,36 @@ export function updateInPlace(steps: StepList, owner: StepOwner, claim: Claim, s
   return steps.add("updateLive", owner, claim, grown, { live: set.live, liveHash: set.liveHash, spec: specOf(set) });
 }
 
-/** What of a former claim is still on its host. */
-export interface Remains {
-  readonly instance: boolean;
-  /** The host would still accept a late start of this generation. */
-  readonly unfenced: boolean;
-  readonly port: boolean;
-  /** Volumes to move to the trash; empty when the slot still lives on this host. */
-  readonly volumes: readonly string[];
-}
-
 /**
- * Stop → remove → observe gone → release port → volumes to the trash. Returns the step after which the generation is
- * gone (what a successor waits for), null when there is nothing to do.
+ * Stop → remove → observe gone. Returns the step after which the generation is gone. `running: false`: nothing of it is
+ * seen, but its host would still accept a late start of it; removing it ends that.
  */
-export function tearDown(
+export function takeDown(
   steps: StepList,
   owner: StepOwner,
   claim: Claim,
-  remains: Remains,
-  context: { readonly set: DesiredSet | null; readonly commit: string; readonly nowMs: number },
+  set: DesiredSet | null,
+  running: boolean,
   needs: readonly number[],
-): number | null {
-  let last: number | null = null;
+): number {
+  const graceMs = stopMs(set);
+  const stopped = running ? [steps.add("stopInstance", owner, claim, needs, { graceMs }, graceMs)] : needs;
+  const removed = steps.add("removeInstance", owner, claim, stopped, {});
+  return steps.add("confirmGone", owner, claim, [removed], {});
+}
+
+/** Release port → volumes to the trash, once every generation on the host is gone (`needs`). */
+export function releaseHost(
+  steps: StepList,
+  owner: StepOwner,
+  claim: Claim,
+  leftover: { readonly port: boolean; readonly volumes: readonly string[] },
+  context: { readonly commit: string; readonly nowMs: number },
+  needs: readonly number[],
+): void {
   let after = needs;
-  function then(number: number): void {
-    last = number;
-    after = [number];
+  if (leftover.port) after = [steps.add("detachPort", owner, claim, after, {})];
+  for (const volume of leftover.volumes) {
+    after = [steps.add("trashVolume", owner, claim, after, { volume, commit: context.commit, trashedAtMs: context.nowMs })];
   }
-  const graceMs = stopMs(context.set);
-  if (remains.instance) then(steps.add("stopInstance", owner, claim, after, { graceMs }, graceMs));
-  if (remains.instance || remains.unfenced) {
-    then(steps.add("removeInstance", owner, claim, after, {}));
-    then(steps.add("confirmGone", owner, claim, after, {}));
-  }
-  const gone = last;
-  if (remains.port) then(steps.add("detachPort", owner, claim, after, {}));
-  for (const volume of remains.volumes)
-    then(steps.add("trashVolume", owner, claim, after, { volume, commit: context.commit, trashedAtMs: context.nowMs }));
-  return gone;
 }
