@@ -14,6 +14,8 @@ export interface Blocks {
   /** Blocks with a host of the rack, by rack. */
   readonly ofRack: readonly Int32Array[];
   readonly stale: Uint8Array;
+  /** The stale blocks, in no order. */
+  readonly staleBlocks: number[];
 
   readonly mostFree: ResourceColumns;
   /** Lowest rank of a usable host; NO_RANK when there is none. */
@@ -21,6 +23,9 @@ export interface Blocks {
   /** Smallest 3·cpu − memory and smallest 3·memory − cpu of the usable hosts of each class of balance; BALANCES numbers to a block. */
   readonly leastCpu: Float64Array;
   readonly leastMemory: Float64Array;
+  /** First and last class of balance that has a host; the last is below the first when no class has. */
+  readonly firstBalance: Int32Array;
+  readonly lastBalance: Int32Array;
   /** Largest sum of the used shares of cpu and memory. */
   readonly mostLoad: Float64Array;
   /** Smallest and largest HostIndex.perCpu and perMemory of the usable hosts. */
@@ -37,8 +42,8 @@ export const NO_RANK = 0x7fffffff;
  * balance, so the smallest of each taken over a whole block would promise a host that has the best of both. Taken over
  * hosts of nearly the same balance, the two belong together.
  */
-export const BALANCES = 16;
-const BALANCE_STEP = 0.05;
+export const BALANCES = 32;
+const BALANCE_STEP = 0.025;
 
 export function createBlocks(pool: Int32Array, zone: Int32Array, rack: Int32Array, rackCount: number): Blocks {
   const count = pool.length / BLOCK_SIZE;
@@ -57,10 +62,13 @@ export function createBlocks(pool: Int32Array, zone: Int32Array, rack: Int32Arra
     racks,
     ofRack: ofRack.map((blocks) => Int32Array.from(blocks)),
     stale: new Uint8Array(count).fill(1),
+    staleBlocks: Array.from({ length: count }, (_, block) => block),
     mostFree: resourceColumns(numbers),
     lowestRank: new Int32Array(count),
     leastCpu: new Float64Array(count * BALANCES),
     leastMemory: new Float64Array(count * BALANCES),
+    firstBalance: new Int32Array(count),
+    lastBalance: new Int32Array(count),
     mostLoad: numbers(),
     perCpu: { least: numbers(), most: numbers() },
     perMemory: { least: numbers(), most: numbers() },
@@ -69,31 +77,47 @@ export function createBlocks(pool: Int32Array, zone: Int32Array, rack: Int32Arra
 
 /** To be called when anything about the host at the position changed. */
 export function touch(blocks: Blocks, position: number): void {
-  blocks.stale[(position / BLOCK_SIZE) | 0] = 1;
+  const block = (position / BLOCK_SIZE) | 0;
+  if (blocks.stale[block] === 1) return;
+  blocks.stale[block] = 1;
+  blocks.staleBlocks.push(block);
 }
 
 export function refreshBlocks(blocks: Blocks, hosts: HostColumns): void {
-  for (let block = 0; block < blocks.count; block++) if (blocks.stale[block] === 1) refreshBlock(blocks, hosts, block);
+  for (const block of blocks.staleBlocks) if (blocks.stale[block] === 1) refreshBlock(blocks, hosts, block);
+  blocks.staleBlocks.length = 0;
 }
 
 /** Recomputes a block's bounds from its hosts. */
 export function refreshBlock(blocks: Blocks, hosts: HostColumns, block: number): void {
   clearBlock(blocks, block);
+  const { unusable, rank } = hosts;
   const end = (block + 1) * BLOCK_SIZE;
+  let lowestRank = NO_RANK;
   for (let position = block * BLOCK_SIZE; position < end; position++) {
-    if (hosts.unusable[position] !== 0) continue;
-    blocks.lowestRank[block] = Math.min(blocks.lowestRank[block]!, hosts.rank[position]!);
-    for (const resource of RESOURCE_NAMES) raise(blocks.mostFree[resource], block, hosts.free[resource][position]!);
+    if (unusable[position] !== 0) continue;
+    lowestRank = Math.min(lowestRank, rank[position]!);
     addLoad(blocks, hosts, block, position);
   }
+  blocks.lowestRank[block] = lowestRank;
+  for (const resource of RESOURCE_NAMES) blocks.mostFree[resource][block] = mostUsable(hosts.free[resource], unusable, block);
   blocks.stale[block] = 0;
 }
 
+function mostUsable(column: Float64Array, unusable: Uint8Array, block: number): number {
+  let most = -Infinity;
+  const end = (block + 1) * BLOCK_SIZE;
+  for (let position = block * BLOCK_SIZE; position < end; position++) {
+    if (unusable[position] === 0 && column[position]! > most) most = column[position]!;
+  }
+  return most;
+}
+
 function clearBlock(blocks: Blocks, block: number): void {
-  blocks.lowestRank[block] = NO_RANK;
-  for (const resource of RESOURCE_NAMES) blocks.mostFree[resource][block] = -Infinity;
   blocks.leastCpu.fill(Infinity, block * BALANCES, (block + 1) * BALANCES);
   blocks.leastMemory.fill(Infinity, block * BALANCES, (block + 1) * BALANCES);
+  blocks.firstBalance[block] = BALANCES;
+  blocks.lastBalance[block] = -1;
   blocks.mostLoad[block] = -Infinity;
   for (const per of [blocks.perCpu, blocks.perMemory]) {
     per.least[block] = Infinity;
@@ -106,15 +130,23 @@ function addLoad(blocks: Blocks, hosts: HostColumns, block: number, position: nu
   const perMemory = hosts.perMemory[position]!;
   const cpu = 1 - hosts.free.cpuMillis[position]! * perCpu;
   const memory = 1 - hosts.free.memoryBytes[position]! * perMemory;
-  const balance = Math.floor((cpu - memory) / BALANCE_STEP) + BALANCES / 2;
-  const at = block * BALANCES + Math.max(0, Math.min(BALANCES - 1, balance));
+  const balance = balanceOf(cpu, memory);
+  const at = block * BALANCES + balance;
   lower(blocks.leastCpu, at, 3 * cpu - memory);
   lower(blocks.leastMemory, at, 3 * memory - cpu);
+  if (balance < blocks.firstBalance[block]!) blocks.firstBalance[block] = balance;
+  if (balance > blocks.lastBalance[block]!) blocks.lastBalance[block] = balance;
   raise(blocks.mostLoad, block, cpu + memory);
   lower(blocks.perCpu.least, block, perCpu);
   raise(blocks.perCpu.most, block, perCpu);
   lower(blocks.perMemory.least, block, perMemory);
   raise(blocks.perMemory.most, block, perMemory);
+}
+
+/** Class 0.. of the difference between the shares. */
+function balanceOf(cpu: number, memory: number): number {
+  const balance = Math.floor((cpu - memory) / BALANCE_STEP) + BALANCES / 2;
+  return Math.max(0, Math.min(BALANCES - 1, balance));
 }
 
 function lower(column: Float64Array, at: number, value: number): void {

@@ -80,11 +80,21 @@ export interface UndoLog {
   readonly entries: { readonly position: number; readonly set: string; readonly claim: Reservation; readonly sign: 1 | -1 }[];
 }
 
-/** By position, rack and zone: Instances of the Set in question. */
+/** Buffers of a Query and a Search, kept so that each call need not make its own. */
 export interface Scratch {
+  /** Zero between calls. */
   readonly inHost: Int32Array;
   readonly inRack: Int32Array;
   readonly inZone: Int32Array;
+  /** Left as they are. */
+  readonly candidates: Uint32Array;
+  readonly zoneScores: Float64Array;
+  readonly found: Int32Array;
+  readonly foundScore: Float64Array;
+  readonly promise: Float64Array;
+  readonly level: Int8Array;
+  readonly bound: Float64Array;
+  readonly limit: Float64Array;
 }
 
 /** `freeAddresses` tells how many Instances a pool has addresses for; without it there is no limit. */
@@ -129,6 +139,7 @@ export function createHostIndex(
     capabilities: CAPABILITIES.map(() => bitmapOf(sorted, () => true)),
     labels: labelBitmaps(sorted),
   };
+  const blocks = createBlocks(base.pool, base.zone, rack, names.racks.size);
   return {
     ...base,
     none: newBitmap(sorted.length),
@@ -139,13 +150,25 @@ export function createHostIndex(
     placed: new Map(),
     apartFrom: new Map(),
     apartRules: new Map(),
-    blocks: createBlocks(base.pool, base.zone, rack, names.racks.size),
+    blocks,
     undo: { open: 0, entries: [] },
-    scratch: {
-      inHost: new Int32Array(sorted.length),
-      inRack: new Int32Array(names.racks.size),
-      inZone: new Int32Array(names.zones.size),
-    },
+    scratch: createScratch(sorted.length, names.racks.size, names.zones.size, blocks.count),
+  };
+}
+
+function createScratch(positions: number, racks: number, zones: number, blocks: number): Scratch {
+  return {
+    inHost: new Int32Array(positions),
+    inRack: new Int32Array(racks),
+    inZone: new Int32Array(zones),
+    candidates: newBitmap(positions),
+    zoneScores: new Float64Array(zones),
+    found: new Int32Array(blocks),
+    foundScore: new Float64Array(blocks),
+    promise: new Float64Array(blocks),
+    level: new Int8Array(blocks),
+    bound: new Float64Array(blocks),
+    limit: new Float64Array(blocks),
   };
 }
 

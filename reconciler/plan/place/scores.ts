@@ -144,7 +144,7 @@ function toScore(thirds: number): number {
 
 function amongScore(query: Query, count: number): number {
   if (query.pack) return count > 0 ? 100 : 0;
-  return Math.floor(100 / (1 + count));
+  return count === 0 ? 100 : Math.floor(100 / (1 + count));
 }
 
 function heldScore(set: DesiredSet, held: number): number {
@@ -159,12 +159,13 @@ function inZoneScore(query: Query, zone: number): number {
 
 /** At most what loadScorer takes off on any host of the block. */
 function leastLoaded({ index, set }: Query, block: number): number {
-  const { leastCpu, leastMemory, perCpu, perMemory } = index.blocks;
+  const { leastCpu, leastMemory, firstBalance, lastBalance, perCpu, perMemory } = index.blocks;
   const { cpuMillis, memoryBytes } = set.resources;
   const addedCpu = 3 * cpuMillis * perCpu.least[block]! - memoryBytes * perMemory.most[block]!;
   const addedMemory = 3 * memoryBytes * perMemory.least[block]! - cpuMillis * perCpu.most[block]!;
+  const last = block * BALANCES + lastBalance[block]!;
   let least = Infinity;
-  for (let balance = block * BALANCES; balance < (block + 1) * BALANCES; balance++) {
+  for (let balance = block * BALANCES + firstBalance[block]!; balance <= last; balance++) {
     least = Math.min(least, Math.max(leastCpu[balance]! + addedCpu, leastMemory[balance]! + addedMemory));
   }
   return least;

@@ -36,19 +36,20 @@ export interface Search {
 }
 
 export function openSearch(query: Query): Search {
-  const { count } = query.index.blocks;
+  const { candidates, zoneScores, found, foundScore, promise, level, bound, limit } = query.index.scratch;
+  intersect(bitmapsOf(query), candidates);
   const search: Search = {
     query,
     blocks: query.blocks.filter((block) => blockMayPass(query, block)),
-    candidates: intersection(bitmapsOf(query)),
+    candidates,
     concerning: concerningFilters(query),
-    zoneScores: new Float64Array(query.index.zones.length),
-    found: new Int32Array(count),
-    foundScore: new Float64Array(count),
-    promise: new Float64Array(count),
-    level: new Int8Array(count),
-    bound: new Float64Array(count),
-    limit: new Float64Array(count),
+    zoneScores,
+    found,
+    foundScore,
+    promise,
+    level,
+    bound,
+    limit,
     held: new Int32Array(query.images.length + 2),
   };
   for (const block of search.blocks) openBlock(search, block);
@@ -158,7 +159,7 @@ function openBlock(search: Search, block: number): void {
 function restart(search: Search, block: number): void {
   search.found[block] = -1;
   search.foundScore[block] = -Infinity;
-  search.level[block] = blockMayPass(search.query, block) ? highestLevel(search, block) : -1;
+  search.level[block] = highestLevel(search, block);
   search.promise[block] = promised(search, block);
 }
 
@@ -200,9 +201,11 @@ function scoreZones({ query, zoneScores }: Search): void {
   for (const zone of query.zones) zoneScores[zone] = zoneScore(query, zone);
 }
 
-/** The most of the images that one candidate of the block holds; -1 when it has no candidate. */
+/** The most of the images that one candidate of the block holds; -1 when it has no candidate, or none with an address. */
 function highestLevel(search: Search, block: number): number {
   const { candidates, held, query } = search;
+  if (query.poolAddresses[query.index.blocks.pool[block]!]! <= 0) return -1;
+  if (query.images.length === 0) return (candidates[2 * block]! | candidates[2 * block + 1]!) === 0 ? -1 : 0;
   let highest = -1;
   for (let word = 2 * block; word < 2 * block + 2; word++) {
     if (candidates[word] === 0) continue;
@@ -225,12 +228,12 @@ function countHeld({ query, candidates, held }: Search, word: number): void {
   }
 }
 
-function intersection(bitmaps: readonly Uint32Array[]): Uint32Array {
-  const both = bitmaps[0]!.slice();
-  for (const bitmap of bitmaps.slice(1)) {
-    for (let word = 0; word < both.length; word++) both[word]! &= bitmap[word]!;
+/** Writes the positions that are in all of the bitmaps. */
+function intersect([first, ...others]: readonly Uint32Array[], into: Uint32Array): void {
+  into.set(first!);
+  for (const bitmap of others) {
+    for (let word = 0; word < into.length; word++) into[word]! &= bitmap[word]!;
   }
-  return both;
 }
 
 function blockOf(position: number): number {
