@@ -45,7 +45,7 @@ function noPlan(commit: string, violations: readonly { readonly code: string; re
     subject: "source",
     text: text.split("\n")[0]!,
   }));
-  return { hash: "", commit, changes: [], unchanged: 0, actions: [], intents: [], problems, held: [], wakeAtMs: null };
+  return { hash: "", commit, changes: [], unchanged: 0, actions: [], intents: [], problems, held: [], confirmed: [], wakeAtMs: null };
 }
 
 function record(reconciler: Reconciler, event: OperatorEvent): void {

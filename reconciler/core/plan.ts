@@ -35,6 +35,8 @@ export interface Plan {
   readonly problems: readonly Problem[];
   /** Destroys over a pool's budget, left out of `actions` until a person confirms their hash. */
   readonly held: readonly HeldDestroys[];
+  /** Destroys over budget that a person confirmed: the lists those hashes stand for. */
+  readonly confirmed: readonly ConfirmedDestroys[];
   /** When a later pass may decide otherwise though nothing else changed (backoff, schedule, hold); null: never. */
   readonly wakeAtMs: number | null;
 }
@@ -70,6 +72,12 @@ export interface Problem {
   /** `set/web`, `slot/web/3`, `host/a-1`, `pool/main`, `zone/main/a` or `source`. */
   readonly subject: string;
   readonly text: string;
+}
+
+export interface ConfirmedDestroys {
+  readonly pool: string;
+  /** `web/3@2`: slot and generation; sorted. */
+  readonly slots: readonly string[];
 }
 
 export interface HeldDestroys {

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import type { EventBody } from "../core/events.ts";
 import { compareInstances, compareText } from "../core/order.ts";
-import type { Action, Change, HeldDestroys, Plan, PlanInput, Problem } from "../core/plan.ts";
+import type { Action, Change, ConfirmedDestroys, HeldDestroys, Plan, PlanInput, Problem } from "../core/plan.ts";
 import { formatPercent } from "../core/units.ts";
 import type { HostTable } from "./fleet/host-table.ts";
 import { nextReachInMs } from "./fleet/host-status.ts";
@@ -27,6 +27,7 @@ export function assemble(parts: {
   readonly index: HostIndex;
   readonly steps: StepList;
   readonly held: readonly HeldDestroys[];
+  readonly confirmed: readonly ConfirmedDestroys[];
   readonly purgeInMs: number | null;
   readonly results: { readonly fresh: readonly SetResult[]; readonly settled: readonly SetResult[] };
 }): Plan {
@@ -43,6 +44,7 @@ export function assemble(parts: {
     intents: parts.results.fresh.flatMap((result) => result.events),
     problems: problems.sort((a, b) => compareText(a.subject, b.subject) || compareText(a.code, b.code)),
     held,
+    confirmed: parts.confirmed,
     wakeAtMs: wakeAt(input, hosts, parts.purgeInMs, results),
   };
 }

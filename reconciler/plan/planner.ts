@@ -6,7 +6,7 @@ import type { HostObservation } from "../core/observation.ts";
 import { compareText } from "../core/order.ts";
 import type { Plan, PlanInput } from "../core/plan.ts";
 import { assemble, type SetResult } from "./assemble.ts";
-import { heldDestroys, type Destroy } from "./budget.ts";
+import { weighDestroys, type Destroy } from "./budget.ts";
 import { slotFacts, type SlotFacts } from "./diff/slot-facts.ts";
 import { holdingsOf, type Holdings } from "./fleet/holdings.ts";
 import { floorOn, hostLookup, indexHost, refreshHosts, uninventoriedReason, zonesByPool, type HostTable } from "./fleet/host-table.ts";
@@ -207,7 +207,7 @@ function decide(state: PlannerState, input: PlanInput, names: readonly string[])
     .filter((name) => state.sets.has(name))
     .map((name) => draftOf(state, fleet, name))
     .sort((a, b) => priorityOf(a) - priorityOf(b) || compareText(a.name, b.name));
-  const held = heldDestroys(destroysOf(drafts), (pool, zone) => liveSlots(state.index, pool, zone), input.memory.confirmed);
+  const { held, confirmed } = weighDestroys(destroysOf(drafts), (pool, zone) => liveSlots(state.index, pool, zone), input.memory.confirmed);
   const steps = createStepList();
   const heldPools = new Set(held.map((entry) => entry.pool));
   const pass: PassContext = { fleet, index: state.index, addresses: state.addresses, steps, heldPools, tentative: [] };
@@ -217,7 +217,16 @@ function decide(state: PlannerState, input: PlanInput, names: readonly string[])
   for (const { pool, ip, slot } of pass.tentative) freeAddress(state.addresses.get(pool)!, ip, slot);
   const purge = purgeTrash(steps, input, state.hosts);
   for (const work of worked) settle(state, input, work);
-  return assemble({ input, hosts: state.hosts, index: state.index, steps, held, purgeInMs: purge, results: resultsOf(state, worked) });
+  return assemble({
+    input,
+    hosts: state.hosts,
+    index: state.index,
+    steps,
+    held,
+    confirmed,
+    purgeInMs: purge,
+    results: resultsOf(state, worked),
+  });
 }
 
 function fleetFacts(state: PlannerState, input: PlanInput): FleetFacts {

@@ -38,6 +38,7 @@ export const FULL_PLAN: Plan = {
   intents: [{ type: "set.counted", set: "web", count: 3, why: "x" }],
   problems: [{ code: "watermark", severity: "warning", subject: "pool/main", text: "82% of cpu is reserved | over 80%" }],
   held: [{ pool: "main", zone: "a", destroys: 12, budget: 2, hash: "00112233aabbccdd" }],
+  confirmed: [],
   wakeAtMs: 1_700_000_000_000,
 };
 

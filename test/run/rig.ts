@@ -183,7 +183,7 @@ export function failed(why: string): SourceReading {
 /** A plan of these actions; its hash tells them apart. */
 export function planOf(actions: readonly Action[], commit = "c1"): Plan {
   const hash = actions.map((action) => `${action.host} ${effectOf(action)} ${action.needs.join()}`).join("; ");
-  return { hash, commit, changes: [], unchanged: 0, actions, intents: [], problems: [], held: [], wakeAtMs: null };
+  return { hash, commit, changes: [], unchanged: 0, actions, intents: [], problems: [], held: [], confirmed: [], wakeAtMs: null };
 }
 
 /** Steps of the chains whose effect is not observed, each after the one before; busy slots and silent hosts are left alone. */

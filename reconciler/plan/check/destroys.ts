@@ -30,25 +30,26 @@ function checkPurge(input: PlanInput, _plan: Plan, facts: FleetReading, host: st
   return expired ? [] : [{ code: "purge", text: `purge of ${trashId} on ${host} before it expired` }];
 }
 
-/** Counts what the plan gives up, per pool and zone, against the smaller of count and percent. */
+/** Counts what the plan gives up, per pool and zone: no more than the budget's count, or all of it on a list that was confirmed. */
 function checkBudget(input: PlanInput, plan: Plan, facts: FleetReading): Violation[] {
-  const lost = plan.intents.flatMap((event) => (event.type === "slot.retired" ? [event] : []));
-  const inPool = new Map<string, { set: string; index: number; generation: number }[]>();
+  const agreed = new Set<string>();
+  for (const { pool, slots } of plan.confirmed) {
+    if (input.memory.confirmed.has(destroysHash(pool, slots))) for (const slot of slots) agreed.add(slot);
+  }
   const inZone = new Map<string, number>();
-  for (const { set, index, generation } of lost) {
-    const name = hostOf(input, plan, set, index);
+  for (const event of plan.intents) {
+    if (event.type !== "slot.retired" || agreed.has(`${slotKey(event.set, event.index)}@${event.generation}`)) continue;
+    const name = hostOf(input, plan, event.set, event.index);
     const host = name === null || (facts.isConfirmedDead(name) && !facts.isFresh(name)) ? undefined : facts.hosts.get(name);
     if (host === undefined) continue;
-    inPool.set(host.pool, [...(inPool.get(host.pool) ?? []), { set, index, generation }]);
     const zone = `${host.pool} ${host.zone}`;
     inZone.set(zone, (inZone.get(zone) ?? 0) + 1);
   }
   const violations: Violation[] = [];
   for (const [zone, count] of inZone) {
-    const pool = input.desired.pools.get(zone.slice(0, zone.indexOf(" ")))!;
-    if (count <= Math.max(1, pool.budget.count)) continue;
-    if (input.memory.confirmed.has(destroysHash(pool.name, inPool.get(pool.name)!))) continue;
-    violations.push({ code: "budget", text: `${count} destroys in pool and zone ${zone}, over the budget of ${pool.budget.count}` });
+    const { budget } = input.desired.pools.get(zone.slice(0, zone.indexOf(" ")))!;
+    if (count > Math.max(1, budget.count))
+      violations.push({ code: "budget", text: `${count} destroys in pool and zone ${zone}, over the budget of ${budget.count}` });
   }
   return violations;
 }
