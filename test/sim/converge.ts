@@ -33,6 +33,7 @@ export async function mustConverge(sim: Simulation, random: Random): Promise<voi
 
 function mendEverything(sim: Simulation, random: Random): void {
   sim.note("the last fault is over");
+  sim.over = true;
   sim.life?.journal.dieAt(Infinity, false);
   const desired = new Set(sim.repository.desired!.hosts.map((host) => host.name));
   for (const name of sim.world.names()) {
@@ -48,7 +49,7 @@ function mendEverything(sim: Simulation, random: Random): void {
 function releaseAndConfirm(sim: Simulation): void {
   const view = sim.life?.reconciler.view();
   if (view === undefined) return;
-  for (const { scope, name } of [...view.memory.holds.values()]) sim.tell({ type: "hold.released", scope, name, who: "op" });
+  for (const { scope, name } of view.memory.holds.values()) sim.tell({ type: "hold.released", scope, name, who: "op" });
   for (const name of sim.world.names()) {
     const off = !sim.world.state(name).powered;
     if (off && (view.memory.hosts.get(name)?.confirmedDeadAtMs ?? null) === null) sayDead(sim, name);

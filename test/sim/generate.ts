@@ -15,8 +15,8 @@ export function firstTree(random: Random): Tree {
   return tree;
 }
 
-/** One random edit, as a commit would make it, and what it is. */
-export function edit(tree: Tree, random: Random): { readonly tree: Tree; readonly what: string } {
+/** One random edit, as a commit would make it, and what it is. `removable` says which hosts may leave the pool. */
+export function edit(tree: Tree, random: Random, removable: (host: string) => boolean): { readonly tree: Tree; readonly what: string } {
   const choices: [number, string, (tree: Tree, random: Random) => Tree][] = [
     [tree.sets.size < 7 ? 3 : 0, "add a Set", addSet],
     [4, "scale", (tree) => changeSet(tree, random, (set) => ({ ...set.spec, replicas: random.integer(0, 10) }))],
@@ -33,7 +33,7 @@ export function edit(tree: Tree, random: Random): { readonly tree: Tree; readonl
     [2, "remove a Set", removeSet],
     [1, "add hosts", addHosts],
     [2, "host state", changeHostState],
-    [1, "remove a host", removeHost],
+    [1, "remove a host", (tree) => removeHost(tree, random, removable)],
   ];
   const total = choices.reduce((sum, [weight]) => sum + weight, 0);
   let draw = random.next() * total;
@@ -203,12 +203,11 @@ function changeHostState(tree: Tree, random: Random): Tree {
   });
 }
 
-/** Takes out a host that is being drained, as a careful operator would; sometimes any other. */
-function removeHost(tree: Tree, random: Random): Tree {
+function removeHost(tree: Tree, random: Random, removable: (host: string) => boolean): Tree {
   return changeHosts(tree, random, (hosts) => {
-    const drained = hosts.filter((host) => host.state === "draining");
-    if (hosts.length < 4 || (drained.length === 0 && random.chance(0.8))) return [...hosts];
-    const chosen = random.pick(drained.length > 0 ? drained : hosts);
+    const candidates = hosts.filter((host) => removable(host.name));
+    if (hosts.length < 4 || candidates.length === 0) return [...hosts];
+    const chosen = random.pick(candidates);
     return hosts.filter((host) => host !== chosen);
   });
 }

@@ -1,5 +1,6 @@
 import type { DesiredSet } from "../../reconciler/core/desired.ts";
 import { slotKey } from "../../reconciler/core/ids.ts";
+import type { Claim } from "../../reconciler/core/memory.ts";
 import type { ActionKind, Plan, PlanInput } from "../../reconciler/core/plan.ts";
 import { Violation } from "./world-rules.ts";
 
@@ -42,23 +43,34 @@ function greatestTarget(set: DesiredSet): number {
   return set.count.kind === "fixed" ? set.count.replicas : set.count.max;
 }
 
-/** 2: claims are made only up to the target. */
+/** 2: with what is seen running and not given up, new places make no more than the target. */
 function checkCreates(input: PlanInput, plan: Plan): void {
   const placed = new Map<string, Set<number>>();
+  const given = new Set<string>();
   for (const event of plan.intents) {
     if (event.type === "slot.placed") placed.set(event.set, (placed.get(event.set) ?? new Set()).add(event.index));
+    if (event.type === "slot.retired") given.add(slotKey(event.set, event.index));
   }
   for (const [name, indexes] of placed) {
-    const current = new Set<number>();
-    for (const [index, slot] of input.memory.sets.get(name)?.slots ?? []) if (slot.current !== null) current.add(index);
-    const before = current.size;
-    for (const index of indexes) current.add(index);
+    const running = new Set<number>();
+    for (const [index, slot] of input.memory.sets.get(name)?.slots ?? []) {
+      if (slot.current !== null && !given.has(slotKey(name, index)) && isSeenRunning(input, name, index, slot.current)) running.add(index);
+    }
+    const before = running.size;
+    for (const index of indexes) running.add(index);
     const set = input.desired.sets.get(name);
     const target = set === undefined ? 0 : greatestTarget(set);
-    if (current.size > Math.max(target, before)) {
-      throw new Violation("2 creates", `${name} wants ${target} and has ${before}, the plan places ${indexes.size} more`);
-    }
+    if (running.size <= Math.max(target, before)) continue;
+    throw new Violation("2 creates", `${name} wants ${target}, ${before} are seen running, the plan places ${[...indexes].join(", ")}`);
   }
+}
+
+function isSeenRunning(input: PlanInput, set: string, index: number, claim: Claim): boolean {
+  const view = input.fleet.get(claim.host);
+  if (view === undefined || view.problem !== "") return false;
+  return (view.observation?.instances ?? []).some(
+    (it) => it.set === set && it.index === index && it.generation === claim.generation && it.phase === "running",
+  );
 }
 
 /** 7: what is given up per pool and zone stays within the budget, unless a person confirmed it lately. */

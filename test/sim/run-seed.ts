@@ -1,6 +1,6 @@
 import { mustConverge } from "./converge.ts";
 import { Simulation } from "./simulation.ts";
-import { makeTrouble } from "./troubles.ts";
+import { someTroubles } from "./troubles.ts";
 
 export interface SeedResult {
   readonly seed: string;
@@ -20,13 +20,13 @@ export async function runSeed(seed: string, hours: number): Promise<SeedResult> 
   const sim = new Simulation(seed);
   const random = sim.random.fork("troubles");
   sim.start();
-  // Some fleets have a calm life: then every refusal and every delay is the reconciler's own.
+  const makeTrouble = someTroubles(random);
   const everyMs = random.pick([30_000, 60_000, 120_000, 300_000]);
   for (let leftMs = hours * 3_600_000; leftMs > 0;) {
     const pauseMs = Math.min(leftMs, -Math.log(1 - random.next()) * everyMs);
     leftMs -= Math.max(1, pauseMs);
     if (!(await sim.pass(pauseMs))) break;
-    makeTrouble(sim, random);
+    makeTrouble(sim);
   }
   if (sim.violation === null) await mustConverge(sim, random);
   const virtualHours = sim.clock.monotonic() / 3_600_000;

@@ -3,6 +3,7 @@ import { openMemoryJournal } from "../../reconciler/io/store/memory-journal.ts";
 import { check } from "../../reconciler/plan/check/check.ts";
 import { createDesiredBuilder } from "../../reconciler/plan/desired/builder.ts";
 import { createPlanner } from "../../reconciler/plan/planner.ts";
+import type { Manifests } from "../../reconciler/core/manifests.ts";
 import type { Plan, PlanInput } from "../../reconciler/core/plan.ts";
 import { DEFAULT_OPTIONS } from "../../reconciler/run/options.ts";
 import type { Hosts, Journal } from "../../reconciler/run/ports.ts";
@@ -37,6 +38,8 @@ export class Simulation {
   readonly story: string[] = [];
   /** Hosts an operator ever declared dead. */
   readonly declaredDead = new Set<string>();
+  /** The last fault is over. */
+  over = false;
   life: Life | null = null;
   violation: Violation | null = null;
   counts = { events: 0, lives: 0, passes: 0, applies: 0, plansWithWork: 0 };
@@ -92,7 +95,7 @@ export class Simulation {
     const builder = createDesiredBuilder();
     const ports = { hosts: connection, source: this.repository, journal, clock: this.clock, log: SILENT, check };
     const options = { ...DEFAULT_OPTIONS, fullEveryMs: 60_000 };
-    const planner = { createPlanner: () => this.#watchedPlanner(), buildDesired: builder.build };
+    const planner = { createPlanner: () => this.#watchedPlanner(), buildDesired: (manifests: Manifests) => builder.build(manifests) };
     const life: Life = { reconciler: createReconciler({ ...ports, ...planner }, options), connection, journal, ended: false };
     this.life = life;
     this.note(`reconciler ${this.counts.lives} starts`);

@@ -19,31 +19,39 @@ const TROUBLES: readonly (readonly [number, Trouble])[] = [
   [4, crashInstance],
   [5, killReconciler],
   [4, killBetweenWrites],
-  [1, (sim) => sim.loseJournal()],
+  [1, loseJournal],
   [2, jumpClock],
   [4, crashHost],
 ];
 
-const TOTAL = TROUBLES.reduce((sum, [weight]) => sum + weight, 0);
-
-/** Lets one random thing happen. */
-export function makeTrouble(sim: Simulation, random: Random): void {
-  let draw = random.next() * TOTAL;
-  for (const [weight, trouble] of TROUBLES) {
-    draw -= weight;
-    if (draw < 0) return trouble(sim, random);
-  }
+/** The troubles of one seed: most kinds, the loss of the journal seldom, so that each seed has its own climate. */
+export function someTroubles(random: Random): (sim: Simulation) => void {
+  const chosen = TROUBLES.filter(([, trouble]) => random.chance(trouble === loseJournal ? 0.25 : trouble === commit ? 1 : 0.75));
+  const total = chosen.reduce((sum, [weight]) => sum + weight, 0);
+  return (sim) => {
+    let draw = random.next() * total;
+    for (const [weight, trouble] of chosen) {
+      draw -= weight;
+      if (draw < 0) return trouble(sim, random);
+    }
+  };
 }
 
 export function commit(sim: Simulation, random: Random): void {
   let { tree } = sim.repository;
   const whats: string[] = [];
   for (let edits = random.integer(1, 3); edits > 0; edits--) {
-    const next = edit(tree, random);
+    const next = edit(tree, random, (host) => isEmpty(sim, host));
     tree = next.tree;
     whats.push(next.what);
   }
   sim.commit(tree, whats.join(", "));
+}
+
+/** Operators take machines out of a pool that are drained, or declared dead. */
+function isEmpty(sim: Simulation, host: string): boolean {
+  if (!sim.world.names().includes(host)) return true;
+  return sim.world.state(host).slots.size === 0 || (sim.declaredDead.has(host) && !sim.world.state(host).powered);
 }
 
 /** An invalid commit or a failing fetch, mended later. */
@@ -146,6 +154,10 @@ function crashHost(sim: Simulation, random: Random): void {
 
 function killReconciler(sim: Simulation): void {
   sim.kill("by a signal");
+}
+
+function loseJournal(sim: Simulation): void {
+  sim.loseJournal();
 }
 
 function killBetweenWrites(sim: Simulation, random: Random): void {

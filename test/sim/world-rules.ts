@@ -103,7 +103,8 @@ export class WorldRules implements SimWitness {
 
   /** 1: at most one live Instance of a slot that owns a volume or its address. */
   #checkTwins(slot: string): void {
-    const live = this.liveOf(slot);
+    // A host declared dead that comes back starts what may run twice by itself, whatever the slot has become since.
+    const live = this.liveOf(slot).filter(({ host, instance }) => instance.observed.exclusive || !this.#context.confirmedDead(host.name));
     if (live.length < 2 || !live.some(({ instance }) => instance.observed.exclusive)) return;
     const where = live.map(({ host, instance }) => `g${instance.observed.generation} on ${host.name}`).join(" and ");
     this.#break("1 two live Instances", `${slot} owns a volume or address and lives twice: ${where}`);

@@ -1,0 +1,106 @@
+import { expect, it } from "vitest";
+import { checkPlan } from "./plan-rules.ts";
+import { Repository, type Tree } from "./repository.ts";
+import { createRandom } from "../../reconciler/sim/random.ts";
+import { createVirtualClock } from "../../reconciler/sim/virtual-clock.ts";
+import { bench, bringUpSteps, spec, step } from "./fixtures.ts";
+import { firstTree } from "./generate.ts";
+import { Simulation } from "./simulation.ts";
+import { WorldRules, type RuleContext, type Violation } from "./world-rules.ts";
+import type { Plan, PlanInput } from "../../reconciler/core/plan.ts";
+
+/** Rules that collect what is broken. */
+function watch(overrides: Partial<RuleContext> = {}): { rules: WorldRules; broken: string[] } {
+  const broken: string[] = [];
+  const context: RuleContext = {
+    nowMs: () => 1000,
+    keepForMs: () => 500,
+    confirmedDead: () => false,
+    capacityChanged: () => false,
+    note: () => undefined,
+    broken: (violation: Violation) => void broken.push(violation.rule),
+    ...overrides,
+  };
+  return { rules: new WorldRules(context), broken };
+}
+
+it("sees an exclusive slot live twice", async () => {
+  const { rules, broken } = watch();
+  const at = await bench({ count: 2, witness: rules });
+  for (const action of bringUpSteps(spec({ volume: true }), { host: "a-1" })) at.world.carryOut("a-1", action);
+  expect(broken).toEqual([]);
+  for (const action of bringUpSteps(spec({ volume: true }), { host: "a-2", generation: 2 })) at.world.carryOut("a-2", action);
+  expect(broken).toContain("1 two live Instances");
+});
+
+it("sees an address used twice, and a volume purged too soon", async () => {
+  const { rules, broken } = watch();
+  const at = await bench({ count: 2, witness: rules });
+  for (const action of bringUpSteps(spec(), { host: "a-1" })) at.world.carryOut("a-1", action);
+  for (const action of bringUpSteps(spec(), { host: "a-2", generation: 2 })) at.world.carryOut("a-2", action);
+  expect(new Set(broken)).toEqual(new Set(["10 addresses"]));
+  at.world.carryOut("a-1", step("createVolume", { volume: "data", filesystem: "ext4", sizeBytes: 1 }, { index: 3 }));
+  at.world.carryOut("a-1", step("trashVolume", { volume: "data", commit: "c", trashedAtMs: 900 }, { index: 3 }));
+  at.world.carryOut("a-1", step("purgeVolume", { trashId: "web-3-data-900", trashedAtMs: 900 }, { index: 3 }));
+  expect(broken).toContain("5 volumes");
+});
+
+/** The first plan of a simulated fleet with its input, both real. */
+async function firstPlan(): Promise<{ input: PlanInput; plan: Plan }> {
+  for (let seed = 0; ; seed++) {
+    const sim = new Simulation(`rules ${seed}`);
+    sim.start();
+    const found = Promise.withResolvers<{ input: PlanInput; plan: Plan }>();
+    sim.life!.reconciler.onEvent((event) => {
+      if (event.type !== "passed" || event.result.plan === null || !event.result.plan.actions.some((it) => it.kind === "startInstance"))
+        return;
+      // A later pass sees another Memory in the same maps: rules look only at what this test changes.
+      found.resolve({ input: event.result.input, plan: event.result.plan });
+    });
+    await sim.pass(5000);
+    sim.life!.reconciler.kill();
+    const result = await Promise.race([found.promise, Promise.resolve(null)]);
+    if (result !== null) return result;
+  }
+}
+
+it("judges plans: a step in the dark, for a held Set, in doubt, and over the target", async () => {
+  const { input, plan } = await firstPlan();
+  const start = plan.actions.find((action) => action.kind === "startInstance")!;
+  const only = { ...plan, intents: [], actions: [start] };
+  expect(() => checkPlan(input, only)).not.toThrow();
+  expect(() => checkPlan({ ...input, fleet: new Map() }, only)).toThrow("which is not followed");
+  const hold = { scope: "set" as const, name: start.set, who: "op", why: "x", sinceMs: 0, untilMs: null };
+  const held = { ...input, memory: { ...input.memory, holds: new Map([[`set/${start.set}`, hold]]) } };
+  expect(() => checkPlan(held, only)).toThrow("the Set is held");
+  const stop = step("stopInstance", { graceMs: 1 }, { host: start.host });
+  expect(() => checkPlan({ ...input, destroysFrozen: "the fetch failed" }, { ...only, actions: [stop] })).toThrow(
+    "although the fetch failed",
+  );
+  const claim = {
+    generation: 99,
+    host: start.host,
+    ip: null,
+    resources: start.spec.resources,
+    hostPorts: [],
+    exclusive: false,
+    core: false,
+    taskId: "t",
+    why: "",
+  };
+  const intents = Array.from({ length: 50 }, (_, index) => ({ type: "slot.placed" as const, set: start.set, index, claim }));
+  expect(() => checkPlan(input, { ...only, intents })).toThrow("the plan places");
+});
+
+it("generates trees that are mostly valid, and the repository refuses the others", () => {
+  const random = createRandom("trees");
+  let valid = 0;
+  for (let count = 0; count < 40; count++) {
+    const repository = new Repository(createVirtualClock(0), random);
+    if (repository.commit(firstTree(random))) valid++;
+  }
+  expect(valid).toBeGreaterThan(20);
+  const repository = new Repository(createVirtualClock(0), random);
+  const broken: Tree = { pools: new Map(), sets: firstTree(random).sets };
+  expect(repository.commit(broken)).toBe(false);
+});
