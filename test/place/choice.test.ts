@@ -2,7 +2,7 @@ import * as fc from "fast-check";
 import { expect, test } from "vitest";
 import type { DesiredSet } from "../../reconciler/core/desired.ts";
 import { RESOURCE_NAMES } from "../../reconciler/core/resources.ts";
-import { type Blocks, createBlocks, refreshBlocks } from "../../reconciler/plan/place/blocks.ts";
+import { type Blocks, createBlocks, measureSizes, refreshBlocks } from "../../reconciler/plan/place/blocks.ts";
 import { blockMayPass, concerningFilters, FILTERS, bitmapsOf, passesRest } from "../../reconciler/plan/place/filters.ts";
 import { hasBit } from "../../reconciler/plan/place/columns.ts";
 import { createHostIndex, type HostIndex } from "../../reconciler/plan/place/host-index.ts";
@@ -54,7 +54,7 @@ test("every choice is the one a full scan makes, through any history", () => {
       expectSameState(pair);
       expectExactBlocks(pair.index);
     }),
-    { numRuns: 150 },
+    { numRuns: 100 },
   );
 });
 
@@ -81,7 +81,7 @@ test("no filter or score of a host beats the bound of its block, and the shares 
         true,
       );
     }),
-    { numRuns: 60 },
+    { numRuns: 40 },
   );
 });
 
@@ -109,7 +109,7 @@ test("the order of hosts and of reservations does not matter", () => {
         expect(results[1]).toEqual(results[0]);
       },
     ),
-    { numRuns: 60 },
+    { numRuns: 40 },
   );
 });
 
@@ -120,7 +120,7 @@ test("placing never reserves more than a host has", () => {
       for (const set of sets) placeSlots(index, set, { slots: Array.from({ length: 30 }, (_, number) => ({ index: number, avoid: [] })) });
       for (const resource of RESOURCE_NAMES) expect(Math.min(...index.free[resource])).toBeGreaterThanOrEqual(0);
     }),
-    { numRuns: 60 },
+    { numRuns: 40 },
   );
 });
 
@@ -237,6 +237,7 @@ function expectSameState({ index, plain }: Pair): void {
 function expectExactBlocks(index: HostIndex): void {
   refreshBlocks(index.blocks, index);
   const anew: Blocks = createBlocks(index.pool, index.zone, index.rack, index.racks.length);
+  for (let block = 0; block < anew.count; block++) measureSizes(anew, index, block);
   refreshBlocks(anew, index);
   expect(index.blocks).toEqual(anew);
 }

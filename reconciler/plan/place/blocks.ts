@@ -1,5 +1,5 @@
 import { RESOURCE_NAMES } from "../../core/resources.ts";
-import { BLOCK_SIZE, type HostColumns, type ResourceColumns, resourceColumns } from "./columns.ts";
+import { BLOCK_SIZE, blockOf, type HostColumns, type ResourceColumns, resourceColumns } from "./columns.ts";
 
 /**
  * What can be said of 64 hosts of one pool and zone without looking at each: bounds of what their usable hosts
@@ -28,7 +28,7 @@ export interface Blocks {
   readonly lastBalance: Int32Array;
   /** Largest sum of the used shares of cpu and memory. */
   readonly mostLoad: Float64Array;
-  /** Smallest and largest HostIndex.perCpu and perMemory of the usable hosts. */
+  /** Smallest and largest HostColumns.perCpu and perMemory, of all hosts; see measureSizes. */
   readonly perCpu: { readonly least: Float64Array; readonly most: Float64Array };
   readonly perMemory: { readonly least: Float64Array; readonly most: Float64Array };
 }
@@ -77,7 +77,7 @@ export function createBlocks(pool: Int32Array, zone: Int32Array, rack: Int32Arra
 
 /** To be called when anything about the host at the position changed. */
 export function touch(blocks: Blocks, position: number): void {
-  const block = (position / BLOCK_SIZE) | 0;
+  const block = blockOf(position);
   if (blocks.stale[block] === 1) return;
   blocks.stale[block] = 1;
   blocks.staleBlocks.push(block);
@@ -88,71 +88,65 @@ export function refreshBlocks(blocks: Blocks, hosts: HostColumns): void {
   blocks.staleBlocks.length = 0;
 }
 
-/** Recomputes a block's bounds from its hosts. */
+/** Recomputes a block's bounds from its hosts. In local variables, as this is done once for most placements. */
 export function refreshBlock(blocks: Blocks, hosts: HostColumns, block: number): void {
-  clearBlock(blocks, block);
-  const { unusable, rank } = hosts;
-  const end = (block + 1) * BLOCK_SIZE;
+  const { leastCpu, leastMemory } = blocks;
+  const { unusable, rank, perCpu, perMemory } = hosts;
+  const { cpuMillis, memoryBytes } = hosts.free;
+  const classes = block * BALANCES;
+  leastCpu.fill(Infinity, classes, classes + BALANCES);
+  leastMemory.fill(Infinity, classes, classes + BALANCES);
   let lowestRank = NO_RANK;
+  let firstBalance = BALANCES;
+  let lastBalance = -1;
+  let mostLoad = -Infinity;
+  const end = (block + 1) * BLOCK_SIZE;
   for (let position = block * BLOCK_SIZE; position < end; position++) {
     if (unusable[position] !== 0) continue;
-    lowestRank = Math.min(lowestRank, rank[position]!);
-    addLoad(blocks, hosts, block, position);
+    const cpu = 1 - cpuMillis[position]! * perCpu[position]!;
+    const memory = 1 - memoryBytes[position]! * perMemory[position]!;
+    const balance = balanceOf(cpu, memory);
+    const at = classes + balance;
+    const cpuLoad = 3 * cpu - memory;
+    const memoryLoad = 3 * memory - cpu;
+    if (cpuLoad < leastCpu[at]!) leastCpu[at] = cpuLoad;
+    if (memoryLoad < leastMemory[at]!) leastMemory[at] = memoryLoad;
+    if (cpu + memory > mostLoad) mostLoad = cpu + memory;
+    if (balance < firstBalance) firstBalance = balance;
+    if (balance > lastBalance) lastBalance = balance;
+    if (rank[position]! < lowestRank) lowestRank = rank[position]!;
   }
   blocks.lowestRank[block] = lowestRank;
+  blocks.firstBalance[block] = firstBalance;
+  blocks.lastBalance[block] = lastBalance;
+  blocks.mostLoad[block] = mostLoad;
   for (const resource of RESOURCE_NAMES) blocks.mostFree[resource][block] = mostUsable(hosts.free[resource], unusable, block);
   blocks.stale[block] = 0;
+}
+
+/** To be called when the capacity of the block's hosts became known or changed. */
+export function measureSizes(blocks: Blocks, hosts: HostColumns, block: number): void {
+  for (const [range, column] of [[blocks.perCpu, hosts.perCpu] as const, [blocks.perMemory, hosts.perMemory] as const]) {
+    const sizes = column
+      .subarray(block * BLOCK_SIZE, (block + 1) * BLOCK_SIZE)
+      .filter((_, at) => hosts.rank[block * BLOCK_SIZE + at]! >= 0);
+    range.least[block] = Math.min(...sizes);
+    range.most[block] = Math.max(...sizes);
+  }
 }
 
 function mostUsable(column: Float64Array, unusable: Uint8Array, block: number): number {
   let most = -Infinity;
   const end = (block + 1) * BLOCK_SIZE;
   for (let position = block * BLOCK_SIZE; position < end; position++) {
-    if (unusable[position] === 0 && column[position]! > most) most = column[position]!;
+    if (column[position]! > most && unusable[position] === 0) most = column[position]!;
   }
   return most;
 }
 
-function clearBlock(blocks: Blocks, block: number): void {
-  blocks.leastCpu.fill(Infinity, block * BALANCES, (block + 1) * BALANCES);
-  blocks.leastMemory.fill(Infinity, block * BALANCES, (block + 1) * BALANCES);
-  blocks.firstBalance[block] = BALANCES;
-  blocks.lastBalance[block] = -1;
-  blocks.mostLoad[block] = -Infinity;
-  for (const per of [blocks.perCpu, blocks.perMemory]) {
-    per.least[block] = Infinity;
-    per.most[block] = -Infinity;
-  }
-}
-
-function addLoad(blocks: Blocks, hosts: HostColumns, block: number, position: number): void {
-  const perCpu = hosts.perCpu[position]!;
-  const perMemory = hosts.perMemory[position]!;
-  const cpu = 1 - hosts.free.cpuMillis[position]! * perCpu;
-  const memory = 1 - hosts.free.memoryBytes[position]! * perMemory;
-  const balance = balanceOf(cpu, memory);
-  const at = block * BALANCES + balance;
-  lower(blocks.leastCpu, at, 3 * cpu - memory);
-  lower(blocks.leastMemory, at, 3 * memory - cpu);
-  if (balance < blocks.firstBalance[block]!) blocks.firstBalance[block] = balance;
-  if (balance > blocks.lastBalance[block]!) blocks.lastBalance[block] = balance;
-  raise(blocks.mostLoad, block, cpu + memory);
-  lower(blocks.perCpu.least, block, perCpu);
-  raise(blocks.perCpu.most, block, perCpu);
-  lower(blocks.perMemory.least, block, perMemory);
-  raise(blocks.perMemory.most, block, perMemory);
-}
-
 /** Class 0.. of the difference between the shares. */
 function balanceOf(cpu: number, memory: number): number {
-  const balance = Math.floor((cpu - memory) / BALANCE_STEP) + BALANCES / 2;
-  return Math.max(0, Math.min(BALANCES - 1, balance));
-}
-
-function lower(column: Float64Array, at: number, value: number): void {
-  if (value < column[at]!) column[at] = value;
-}
-
-function raise(column: Float64Array, at: number, value: number): void {
-  if (value > column[at]!) column[at] = value;
+  const balance = Math.floor((cpu - memory) * (1 / BALANCE_STEP)) + BALANCES / 2;
+  if (balance < 0) return 0;
+  return balance < BALANCES ? balance : BALANCES - 1;
 }

@@ -45,3 +45,7 @@ export function setBit(bitmap: Uint32Array, position: number, on: boolean): void
   const bit = 1 << (position & 31);
   bitmap[position >>> 5] = on ? bitmap[position >>> 5]! | bit : bitmap[position >>> 5]! & ~bit;
 }
+
+export function blockOf(position: number): number {
+  return (position / BLOCK_SIZE) | 0;
+}

@@ -116,17 +116,24 @@ const hostPortFilter: HostFilter = {
   },
 };
 
-const RESOURCE_FILTERS: readonly Filter[] = [
-  resourceFilter("cpu", "cpuMillis", formatCpu),
-  resourceFilter("memory", "memoryBytes", formatBytesRounded),
-  resourceFilter("disk", "diskBytes", formatBytesRounded),
-  resourceFilter("ingress bandwidth", "ingressBps", formatRate),
-  resourceFilter("egress bandwidth", "egressBps", formatRate),
-];
+const cpuFilter = resourceFilter("cpu", "cpuMillis", formatCpu);
+const memoryFilter = resourceFilter("memory", "memoryBytes", formatBytesRounded);
+const diskFilter = resourceFilter("disk", "diskBytes", formatBytesRounded);
+const ingressFilter = resourceFilter("ingress bandwidth", "ingressBps", formatRate);
+const egressFilter = resourceFilter("egress bandwidth", "egressBps", formatRate);
 
 const BLOCK_FILTERS: readonly BlockFilter[] = [poolFilter, zoneFilter, addressFilter];
 const BITMAP_FILTERS: readonly BitmapFilter[] = [stateFilter, capabilityFilter, labelsFilter];
-const HOST_FILTERS: readonly HostFilter[] = [corePerHostFilter, maxPerHostFilter, apartFilter, excludedFilter, hostPortFilter];
+const HOST_FILTERS: readonly HostFilter[] = [
+  diskFilter,
+  ingressFilter,
+  egressFilter,
+  corePerHostFilter,
+  maxPerHostFilter,
+  apartFilter,
+  excludedFilter,
+  hostPortFilter,
+];
 
 /** In the order in which a host is judged; the first that fails is the one that is told. */
 export const FILTERS: readonly Filter[] = [
@@ -135,9 +142,17 @@ export const FILTERS: readonly Filter[] = [
   capabilityFilter,
   labelsFilter,
   zoneFilter,
-  ...RESOURCE_FILTERS,
+  cpuFilter,
+  memoryFilter,
+  diskFilter,
+  ingressFilter,
+  egressFilter,
   addressFilter,
-  ...HOST_FILTERS,
+  corePerHostFilter,
+  maxPerHostFilter,
+  apartFilter,
+  excludedFilter,
+  hostPortFilter,
 ];
 
 /** Could a host of the block pass? Asks the block filters, and each resource by itself. */
@@ -164,19 +179,11 @@ export function concerningFilters(query: Query): HostFilter[] {
   return HOST_FILTERS.filter((filter) => filter.concerns(query));
 }
 
-/** What is left to ask of a host that passed the block filters and the bitmaps. The resource filters are written out: they are asked most. */
+/** What is left to ask of a host that passed the block filters and the bitmaps. Cpu and memory are written out: they are always asked. */
 export function passesRest(query: Query, concerning: readonly HostFilter[], position: number): boolean {
   const { needs } = query;
   const { free } = query.index;
-  if (
-    needs.cpuMillis > free.cpuMillis[position]! ||
-    needs.memoryBytes > free.memoryBytes[position]! ||
-    needs.diskBytes > free.diskBytes[position]! ||
-    needs.ingressBps > free.ingressBps[position]! ||
-    needs.egressBps > free.egressBps[position]!
-  ) {
-    return false;
-  }
+  if (needs.cpuMillis > free.cpuMillis[position]! || needs.memoryBytes > free.memoryBytes[position]!) return false;
   for (const filter of concerning) if (!filter.check(query, position)) return false;
   return true;
 }
@@ -190,9 +197,10 @@ function labelsOf({ set }: Query): string[] {
 }
 
 /** Room for the request; a resource that is not asked for never stands in the way, not even on an overfull host. */
-function resourceFilter(name: string, resource: ResourceName, format: (value: number) => string): Filter {
+function resourceFilter(name: string, resource: ResourceName, format: (value: number) => string): HostFilter {
   return {
     name,
+    concerns: (query) => query.needs[resource] > 0,
     check: (query, position) => query.needs[resource] <= query.index.free[resource][position]!,
     explain: (query, positions) => {
       const { free, rank, hosts } = query.index;

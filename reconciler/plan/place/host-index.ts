@@ -1,7 +1,7 @@
 import type { ApartRule, Capability, DesiredHost, DesiredPool } from "../../core/desired.ts";
 import type { Claim } from "../../core/memory.ts";
 import { compareText } from "../../core/order.ts";
-import { type Blocks, createBlocks } from "./blocks.ts";
+import { type Blocks, createBlocks, measureSizes } from "./blocks.ts";
 import { BLOCK_SIZE, type HostColumns, newBitmap, resourceColumns, setBit } from "./columns.ts";
 
 /** Why a host takes no new slots. */
@@ -140,6 +140,7 @@ export function createHostIndex(
     labels: labelBitmaps(sorted),
   };
   const blocks = createBlocks(base.pool, base.zone, rack, names.racks.size);
+  for (let block = 0; block < blocks.count; block++) measureSizes(blocks, base, block);
   return {
     ...base,
     none: newBitmap(sorted.length),

@@ -1,7 +1,7 @@
 import type { ApartRule, Capability, DesiredHost, DesiredSet } from "../../core/desired.ts";
 import { RESOURCE_NAMES, type Resources } from "../../core/resources.ts";
-import { touch } from "./blocks.ts";
-import { newBitmap, setBit } from "./columns.ts";
+import { measureSizes, touch } from "./blocks.ts";
+import { blockOf, newBitmap, setBit } from "./columns.ts";
 import { CAPABILITIES, type HostIndex, inverse, type Reservation, type Unusable, unusableCode } from "./host-index.ts";
 
 /** What an agent reported of its host; `capacity: null` while it is not known. */
@@ -152,13 +152,18 @@ function removeInstance(index: HostIndex, set: string, position: number): void {
 function setCapacity(index: HostIndex, position: number, observed: Resources | null): void {
   const desired = index.hosts[position]!;
   const most = observedCapacity(index, desired, observed);
+  let changed = false;
   for (const resource of RESOURCE_NAMES) {
     const capacity = Math.min(desired.capacity[resource], most[resource]);
-    index.free[resource][position]! += capacity - index.capacity[resource][position]!;
+    const change = capacity - index.capacity[resource][position]!;
+    index.free[resource][position]! += change;
     index.capacity[resource][position] = capacity;
+    changed ||= change !== 0;
   }
+  if (!changed) return;
   index.perCpu[position] = inverse(index.capacity.cpuMillis[position]!);
   index.perMemory[position] = inverse(index.capacity.memoryBytes[position]!);
+  measureSizes(index.blocks, index, blockOf(position));
 }
 
 function observedCapacity(index: HostIndex, host: DesiredHost, observed: Resources | null): Resources {

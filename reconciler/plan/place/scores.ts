@@ -102,8 +102,10 @@ const EVEN_WEIGHT = 10_000;
 
 /** Weighted sum of what differs between hosts that lie in one zone and hold as many of the Set's images. */
 export function hostScore(query: Query, position: number): number {
+  const load = loadScorer.weight * loadScorer.score(query, position);
+  if (query.count === 0 && query.near === null) return load + (hostScorer.weight + rackScorer.weight) * amongScore(query, 0);
   return (
-    loadScorer.weight * loadScorer.score(query, position) +
+    load +
     hostScorer.weight * hostScorer.score(query, position) +
     rackScorer.weight * rackScorer.score(query, position) +
     nearScorer.weight * nearScorer.score(query, position)

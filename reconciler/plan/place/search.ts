@@ -1,5 +1,5 @@
 import { refreshBlock } from "./blocks.ts";
-import { BLOCK_SIZE } from "./columns.ts";
+import { blockOf } from "./columns.ts";
 import { bitmapsOf, blockMayPass, concerningFilters, type HostFilter, passesRest } from "./filters.ts";
 import type { Reservation } from "./host-index.ts";
 import { countIn, forbidAround, type Query } from "./query.ts";
@@ -234,8 +234,4 @@ function intersect([first, ...others]: readonly Uint32Array[], into: Uint32Array
   for (const bitmap of others) {
     for (let word = 0; word < into.length; word++) into[word]! &= bitmap[word]!;
   }
-}
-
-function blockOf(position: number): number {
-  return (position / BLOCK_SIZE) | 0;
 }
