@@ -9,7 +9,7 @@ import { Violation } from "./world-rules.ts";
 
 /** Virtual time within which the fleet must reach what is wanted after the last fault. */
 const CONVERGE_WITHIN_MS = 40 * 60_000;
-const QUIET_FOR_MS = 150_000;
+const QUIET_FOR_MS = 620_000;
 
 /**
  * After the last fault: everything mended, holds released, destroys confirmed. The fleet must become what the repository

@@ -1,6 +1,5 @@
 import type { DesiredSet } from "../../reconciler/core/desired.ts";
 import { slotKey } from "../../reconciler/core/ids.ts";
-import type { Claim } from "../../reconciler/core/memory.ts";
 import type { ActionKind, Plan, PlanInput } from "../../reconciler/core/plan.ts";
 import { Violation } from "./world-rules.ts";
 
@@ -43,34 +42,18 @@ function greatestTarget(set: DesiredSet): number {
   return set.count.kind === "fixed" ? set.count.replicas : set.count.max;
 }
 
-/** 2: with what is seen running and not given up, new places make no more than the target. */
+/** 2: only wanted slots get a place: those below the target; one of them at most one in a plan. */
 function checkCreates(input: PlanInput, plan: Plan): void {
-  const placed = new Map<string, Set<number>>();
-  const given = new Set<string>();
+  const placed = new Set<string>();
   for (const event of plan.intents) {
-    if (event.type === "slot.placed") placed.set(event.set, (placed.get(event.set) ?? new Set()).add(event.index));
-    if (event.type === "slot.retired") given.add(slotKey(event.set, event.index));
-  }
-  for (const [name, indexes] of placed) {
-    const running = new Set<number>();
-    for (const [index, slot] of input.memory.sets.get(name)?.slots ?? []) {
-      if (slot.current !== null && !given.has(slotKey(name, index)) && isSeenRunning(input, name, index, slot.current)) running.add(index);
-    }
-    const before = running.size;
-    for (const index of indexes) running.add(index);
-    const set = input.desired.sets.get(name);
+    if (event.type !== "slot.placed") continue;
+    const key = slotKey(event.set, event.index);
+    const set = input.desired.sets.get(event.set);
     const target = set === undefined ? 0 : greatestTarget(set);
-    if (running.size <= Math.max(target, before)) continue;
-    throw new Violation("2 creates", `${name} wants ${target}, ${before} are seen running, the plan places ${[...indexes].join(", ")}`);
+    if (event.index >= target) throw new Violation("2 creates", `${event.set} wants ${target}, the plan places ${key}`);
+    if (placed.has(key)) throw new Violation("2 creates", `the plan places ${key} twice`);
+    placed.add(key);
   }
-}
-
-function isSeenRunning(input: PlanInput, set: string, index: number, claim: Claim): boolean {
-  const view = input.fleet.get(claim.host);
-  if (view === undefined || view.problem !== "") return false;
-  return (view.observation?.instances ?? []).some(
-    (it) => it.set === set && it.index === index && it.generation === claim.generation && it.phase === "running",
-  );
 }
 
 /** 7: what is given up per pool and zone stays within the budget, unless a person confirmed it lately. */

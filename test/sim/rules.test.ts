@@ -14,6 +14,7 @@ function watch(overrides: Partial<RuleContext> = {}): { rules: WorldRules; broke
   const broken: string[] = [];
   const context: RuleContext = {
     nowMs: () => 1000,
+    monotonicMs: () => 1000,
     keepForMs: () => 500,
     confirmedDead: () => false,
     capacityChanged: () => false,
@@ -43,6 +44,15 @@ it("sees an address used twice, and a volume purged too soon", async () => {
   at.world.carryOut("a-1", step("trashVolume", { volume: "data", commit: "c", trashedAtMs: 900 }, { index: 3 }));
   at.world.carryOut("a-1", step("purgeVolume", { trashId: "web-3-data-900", trashedAtMs: 900 }, { index: 3 }));
   expect(broken).toContain("5 volumes");
+});
+
+it("sees a step that is tried again and again without a pause", async () => {
+  const { rules, broken } = watch();
+  const at = await bench({ witness: rules });
+  for (let tries = 0; tries < 12; tries++) await at.run(step("pullImage", { image: "x:missing" }));
+  expect(broken).toEqual([]);
+  await at.run(step("pullImage", { image: "x:missing" }));
+  expect(broken).toEqual(["retries back off"]);
 });
 
 /** The first plan of a simulated fleet with its input, both real. */

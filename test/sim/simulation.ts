@@ -49,6 +49,7 @@ export class Simulation {
     this.random = createRandom(seed);
     this.rules = new WorldRules({
       nowMs: () => this.clock.now(),
+      monotonicMs: () => this.clock.monotonic(),
       keepForMs: (host) => this.#keepForMs(host),
       confirmedDead: (host) => this.declaredDead.has(host),
       capacityChanged: () => false,
@@ -94,7 +95,7 @@ export class Simulation {
     const journal = failingJournal(this.#journal, () => this.kill("between two journal writes"));
     const builder = createDesiredBuilder();
     const ports = { hosts: connection, source: this.repository, journal, clock: this.clock, log: SILENT, check };
-    const options = { ...DEFAULT_OPTIONS, fullEveryMs: 60_000 };
+    const options = { ...DEFAULT_OPTIONS, fullEveryMs: 300_000 };
     const planner = { createPlanner: () => this.#watchedPlanner(), buildDesired: (manifests: Manifests) => builder.build(manifests) };
     const life: Life = { reconciler: createReconciler({ ...ports, ...planner }, options), connection, journal, ended: false };
     this.life = life;

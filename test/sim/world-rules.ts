@@ -16,9 +16,13 @@ export class Violation extends Error {
   }
 }
 
+/** Failures of one step within 10 s; deliveries may be doubled, so a few more than backoff alone would make. */
+const MOST_TRIES = 12;
+
 /** What the rules can't see in the world itself. */
 export interface RuleContext {
   nowMs(): number;
+  monotonicMs(): number;
   /** How long a host's trash is kept, milliseconds. */
   keepForMs(host: string): number;
   /** An operator said that the host is off for good; what it does when it comes back is not the reconciler's. */
@@ -41,19 +45,19 @@ export class WorldRules implements SimWitness {
   /** Volumes that left their slot and did not appear in the trash yet. */
   readonly #missing = new Set<string>();
   readonly #holders = new Map<string, Map<string, SimHost>>();
-  readonly refusals = new Map<string, number>();
-  steps = 0;
+  /** When the same step began to fail in a row, and how often. */
+  readonly #failing = new Map<string, { sinceMs: number; count: number }>();
 
   constructor(context: RuleContext) {
     this.#context = context;
   }
 
   stepEnded(host: SimHost, action: Action, verdict: Verdict): void {
-    this.steps++;
     const what = `${action.kind} ${slotKey(action.set, action.index)} g${action.generation} on ${host.name}`;
     this.#context.note(`${what}: ${verdict.outcome}${verdict.code === "" ? "" : ` ${verdict.code} (${verdict.message})`}`);
     for (const volume of this.#missing) this.#break("5 volumes", `after ${what} volume ${volume} is neither in its slot nor in the trash`);
-    if (verdict.outcome === "refused") this.refusals.set(verdict.code, (this.refusals.get(verdict.code) ?? 0) + 1);
+    if (verdict.outcome === "done") this.#failing.delete(what);
+    else this.#countFailure(what, verdict.code);
     if (verdict.code === "no-capacity" && !this.#context.capacityChanged(host.name)) {
       this.#break("9 capacity", `${what} was refused: ${verdict.message}`);
     }
@@ -79,6 +83,15 @@ export class WorldRules implements SimWitness {
 
   #break(rule: string, message: string): void {
     this.#context.broken(new Violation(rule, message));
+  }
+
+  /** Retries back off: no step fails again and again without a pause. */
+  #countFailure(what: string, code: string): void {
+    const nowMs = this.#context.monotonicMs();
+    const row = this.#failing.get(what);
+    if (row === undefined || nowMs - row.sinceMs > 10_000) this.#failing.set(what, { sinceMs: nowMs, count: 1 });
+    else if (++row.count > MOST_TRIES)
+      this.#break("retries back off", `${what} failed ${row.count} times (${code}) in ${Math.round(nowMs - row.sinceMs)} ms`);
   }
 
   #instanceChanged(host: SimHost, key: string): void {
