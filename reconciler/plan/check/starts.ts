@@ -65,7 +65,7 @@ function checkAlone(plan: Plan, start: Start, facts: FleetReading): Violation[] 
     if (same || !(start.spec.exclusive || other.exclusive)) continue;
     if (facts.isProvenGone(other.host, start.set, start.index, other.generation)) continue;
     if (facts.isConfirmedDead(other.host) && !facts.isFresh(other.host)) continue;
-    if (!facts.isFresh(other.host) && facts.isFenced(other.host, stopTimeoutMs)) continue;
+    if (other.exclusive && !facts.isFresh(other.host) && facts.isFenced(other.host, stopTimeoutMs)) continue;
     const gone = isAfter(
       plan,
       start,

@@ -180,7 +180,8 @@ function assessSilent(set: DesiredSet, claim: Claim, host: HostStatus): Assessme
   const gone = describeGone(host);
   if (!set.exclusive && !claim.exclusive) return place("move", { code: "heal", text: gone });
   const stopTimeoutMs = Math.max(0, ...set.template.containers.map((container) => container.stopTimeoutMs));
-  const fencedMs = fencedInMs(host, stopTimeoutMs);
+  // Its host stops it when the lease ends only if it was started as exclusive.
+  const fencedMs = claim.exclusive || host.reach === "dead" ? fencedInMs(host, stopTimeoutMs) : null;
   if (fencedMs === 0) return place("move", { code: "heal", text: host.reach === "dead" ? gone : `${gone} and its lease is over` });
   if (fencedMs === null) {
     return wait(
@@ -219,6 +220,7 @@ function assessMissing(context: AssessContext, slot: SlotFacts, claim: Claim): A
   if (context.floorOf(claim.host, slot.index) > claim.generation) {
     return place("create", { code: "create", text: `its host refuses generation ${claim.generation}` }, { pinned: claim.host });
   }
+  if (claim.exclusive !== context.set!.exclusive) return place("create", { code: "create", text: "what may run twice has changed" }, { pinned: claim.host });
   if (claim.ip === null) return place("create", { code: "create", text: "its volume is here" }, { pinned: claim.host });
   const failure = failureOf(context, slot);
   const hasData = slot.seen.some((on) => on.host === claim.host && on.volumes.length > 0);

@@ -32,7 +32,9 @@ export function clearFormers(
     const stop = reasonToLeave(work, host);
     if (host.reach === "dead") leaveDead(work, slot, host, onHost);
     else if (stop !== null) {
-      const fencedMs = host.reach === "lost" ? fencedInMs(host, stopMs(work.draft.set)) : null;
+      // Only what was started as exclusive is stopped by its host when the lease ends.
+      const leased = host.reach === "lost" && onHost.every((former) => former.exclusive);
+      const fencedMs = leased ? fencedInMs(host, stopMs(work.draft.set)) : null;
       if (fencedMs !== 0) blocker ??= stop;
       wakeIn(work, fencedMs === 0 ? null : fencedMs);
       for (const former of onHost) leave(work, slot, former, stop, announce === "announce");

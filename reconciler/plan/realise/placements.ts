@@ -2,7 +2,8 @@ import type { Claim } from "../../core/memory.ts";
 import { containsAddress, parseAddress, parseCidr } from "../../core/addresses.ts";
 import { slotKey } from "../../core/ids.ts";
 import type { DesiredSet } from "../../core/desired.ts";
-import type { Assessment } from "../diff/assess.ts";
+import type { Decision } from "../../core/plan.ts";
+import { instanceOf, type Assessment } from "../diff/assess.ts";
 import { explainPlacement } from "../place/explain.ts";
 import { takeAddress } from "../place/addresses.ts";
 import { placeSlots } from "../place/place-slots.ts";
@@ -11,7 +12,7 @@ import { claimFits, growInPlace, reservationOf } from "./room.ts";
 import type { SetWork } from "./set-work.ts";
 import { reserve } from "../place/reservations.ts";
 
-/** Where each slot that needs a host goes, or why nowhere. */
+/** Where each slot that needs a host goes, or why nowhere; without an entry it may not be created yet. */
 export type Placements = ReadonlyMap<number, Placed>;
 
 export type Placed = { readonly host: string; readonly text: string } | { readonly host: null; readonly text: string };
@@ -27,14 +28,34 @@ export function findPlaces(
   const converted = growAll(work, set);
   const placements = new Map<number, Placed>();
   const open: { index: number; avoid: readonly string[] }[] = [];
+  let room = work.draft.total - runningSlots(work);
   for (const [index, original] of work.draft.assessments) {
     const assessment = converted.get(index) ?? original;
     if (assessment.kind !== "place") continue;
+    if (assessment.cause === "create" && !isRunning(work, index) && --room < 0) continue;
     if (assessment.pinned !== null) placements.set(index, placePinned(work, set, index, assessment.pinned));
     else open.push({ index, avoid: avoidOf(work, index, assessment) });
   }
   placeOpen(work, set, open, placements);
   return { placements, converted };
+}
+
+/** Slots, wanted or not, that run and are not given up in this pass: with what is created they make no more than the total. */
+function runningSlots(work: SetWork): number {
+  let count = 0;
+  for (const [index, assessment] of work.draft.assessments) {
+    const { current } = factsOf(work.draft, index);
+    const pool = current === null ? null : work.pass.fleet.hostOf(current.host).pool;
+    const goes = assessment.kind === "retire" && (pool === null || !work.pass.heldPools.has(pool.name));
+    if (!goes && isRunning(work, index)) count++;
+  }
+  return count;
+}
+
+function isRunning(work: SetWork, index: number): boolean {
+  const slot = factsOf(work.draft, index);
+  if (slot.current === null || work.pass.fleet.hostOf(slot.current.host).reach !== "ok") return false;
+  return instanceOf(slot, slot.current)?.phase === "running";
 }
 
 /** A move leaves its present host for good. */
@@ -115,17 +136,23 @@ function mayReturn(work: SetWork, index: number): boolean {
   return assessment?.kind === "place" && assessment.cause === "create" && assessment.avoid.length > 0;
 }
 
-/** The claim of a new generation on a host, with an address: the slot's own where it may keep it, else a free one; null when the pool has none left. */
-export function newClaim(work: SetWork, set: DesiredSet, index: number, host: string, why: string): Claim | null {
+/**
+ * The claim of a new generation on a host, with an address: the slot's own where it may keep it, else a free one. A
+ * Decision when there is none to be had.
+ */
+export function newClaim(work: SetWork, set: DesiredSet, index: number, host: string, why: string): Claim | Decision {
   const { pass, draft } = work;
   const slot = factsOf(draft, index);
   const pool = pass.fleet.hostOf(host).pool;
-  if (pool === null) return null;
+  if (pool === null) return { code: "blocked.addresses", text: `host ${host} is in no pool` };
   const key = slotKey(draft.name, index);
   const leases = pass.addresses.get(pool.name);
   const kept = addressToKeep(set, slot.current ?? slot.former.at(-1) ?? null, host, pool.network.cidr);
+  // Which addresses a host uses that nobody has seen yet is in no journal.
+  const unknown = kept === null ? pass.fleet.uninventoried([pool.name]) : null;
+  if (unknown !== null) return { code: "wait.inventory", text: unknown };
   const ip = kept ?? (leases === undefined ? null : takeAddress(leases, key, null));
-  if (ip === null) return null;
+  if (ip === null) return { code: "blocked.addresses", text: `pool ${pool.name} has no free address` };
   if (kept === null) pass.tentative.push({ pool: pool.name, ip, slot: key });
   const hosts = [host, ...slot.seen.map((on) => on.host)];
   const floors = hosts.map((name) => pass.fleet.floorOf(name, draft.name, index) - 1);

@@ -91,15 +91,16 @@ function keepSlot(job: SlotJob, assessment: Extract<Assessment, { kind: "keep" }
   clearFormers(work, slot, slot.former, slot.current, [], "announce");
 }
 
+const SURPLUS: Decision = { code: "wait.surplus", text: "slots the Set no longer wants still run: they have to go first" };
+
 /** A new host for the slot: its first, or another one. */
 function placeSlot(job: SlotJob, assessment: Extract<Assessment, { kind: "place" }>): void {
   const { work, slot, lanes } = job;
   const set = work.draft.set!;
   const place = job.placements.get(slot.index);
-  if (place === undefined || place.host === null) {
-    const text = [assessment.cause === "move" ? assessment.decision.text : "", place?.text ?? "no host"]
-      .filter((part) => part !== "")
-      .join("; ");
+  if (place === undefined) return addBlocked(work, slot.index, slot.current, SURPLUS, null);
+  if (place.host === null) {
+    const text = [assessment.cause === "move" ? assessment.decision.text : "", place.text].filter((part) => part !== "").join("; ");
     return addBlocked(work, slot.index, slot.current, { code: "blocked.capacity", text }, null);
   }
   if (assessment.cause === "move" && isHeldBack(job)) return;
@@ -107,14 +108,7 @@ function placeSlot(job: SlotJob, assessment: Extract<Assessment, { kind: "place"
   if (turn === null) return waitForTurn(job, "move");
   const why = [assessment.decision.text, place.text].filter((text) => text !== "").join("; ");
   const claim = newClaim(work, set, slot.index, place.host, why);
-  if (claim === null)
-    return addBlocked(
-      work,
-      slot.index,
-      slot.current,
-      { code: "blocked.addresses", text: `pool of ${place.host} has no free address` },
-      null,
-    );
+  if ("code" in claim) return addBlocked(work, slot.index, slot.current, claim, null);
   work.events.push({ type: "slot.placed", set: work.draft.name, index: slot.index, claim });
   works(work, assessment.cause === "create" ? "create" : assessment.decision.code === "heal" ? "heal" : "move");
   const moves = slot.current !== null && slot.current.host !== claim.host;
@@ -174,8 +168,11 @@ function startOn(job: SlotJob, set: DesiredSet, claim: Claim, formers: readonly 
   const { work, slot } = job;
   const { pass } = work;
   const { observation } = pass.fleet.hostOf(claim.host);
-  const first = formers.filter((former) => set.exclusive || former.exclusive || former.host === claim.host);
-  const later = formers.filter((former) => !first.includes(former));
+  const firstHosts = new Set(
+    formers.flatMap((former) => (set.exclusive || former.exclusive || former.host === claim.host ? [former.host] : [])),
+  );
+  const first = formers.filter((former) => firstHosts.has(former.host));
+  const later = formers.filter((former) => !firstHosts.has(former.host));
   const owner = ownerOf(work, slot.index);
   const pulled = first.length === 0 ? [] : pullSteps(pass.steps, owner, claim, set, observation);
   const cleared = clearFormers(work, slot, first, claim, [...needs, ...pulled], PART);
@@ -231,7 +228,7 @@ function restartSlot(job: SlotJob, assessment: Extract<Assessment, { kind: "rest
 /** The current claim with the Set's present needs; journalled if they differ. */
 function resized(job: SlotJob, set: DesiredSet, current: Claim): Claim {
   if (claimFits(current, set)) return current;
-  const claim = { ...current, ...reservationOf(set), exclusive: set.exclusive };
+  const claim = { ...current, ...reservationOf(set) };
   job.work.events.push({ type: "slot.resized", set: set.name, index: job.slot.index, claim });
   return claim;
 }
@@ -243,8 +240,7 @@ function replaceInstance(job: SlotJob, assessment: Extract<Assessment, { kind: "
   const turn = assessment.disruptive ? lanes.next() : [];
   if (turn === null) return waitForTurn(job, `replace: ${assessment.what}`);
   const claim = newClaim(work, set, slot.index, slot.current!.host, slot.current!.why);
-  if (claim === null)
-    return addBlocked(work, slot.index, slot.current, { code: "blocked.addresses", text: "its pool has no free address" }, null);
+  if ("code" in claim) return addBlocked(work, slot.index, slot.current, claim, null);
   work.events.push({ type: "slot.placed", set: work.draft.name, index: slot.index, claim });
   works(work, "rollout");
   addChange(work, "replace", slot.index, claim, rolloutDecision(job, "new infra container"), { what: assessment.what });

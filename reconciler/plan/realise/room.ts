@@ -18,9 +18,7 @@ export function reservationOf(set: DesiredSet): Reservation {
 /** True when the claim already says what the Set reserves. */
 export function claimFits(claim: Claim, set: DesiredSet): boolean {
   const same = RESOURCE_NAMES.every((name) => claim.resources[name] === set.resources[name]);
-  return (
-    same && claim.exclusive === set.exclusive && claim.core === (set.priority === "core") && claim.hostPorts.join() === set.hostPorts.join()
-  );
+  return same && claim.core === (set.priority === "core") && claim.hostPorts.join() === set.hostPorts.join();
 }
 
 /**

@@ -1,4 +1,7 @@
+import { slotKey } from "../../core/ids.ts";
+import type { TrashedVolume } from "../../core/observation.ts";
 import type { PlanInput } from "../../core/plan.ts";
+import { backoffInMs } from "../diff/backoff.ts";
 import type { HostTable } from "../fleet/host-table.ts";
 import type { StepList } from "./step-list.ts";
 
@@ -10,16 +13,26 @@ export function purgeTrash(steps: StepList, input: PlanInput, hosts: HostTable):
   let nextInMs: number | null = null;
   for (const host of hosts.statuses.values()) {
     if (host.pool === null || host.observation === null || host.observation.trash.length === 0) continue;
-    if (host.reach !== "ok" || host.held !== null) continue;
+    if (host.reach !== "ok" || host.held !== null || !host.observation.capabilities.includes("lvm")) continue;
     for (const entry of host.observation.trash) {
-      const dueInMs = entry.trashedAtMs + host.pool.storage.trashKeepForMs - input.nowMs;
+      const expiresInMs = entry.trashedAtMs + host.pool.storage.trashKeepForMs - input.nowMs;
+      const dueInMs = Math.max(expiresInMs, retryInMs(input, entry));
       if (dueInMs > 0) nextInMs = Math.min(nextInMs ?? dueInMs, dueInMs);
       else if (input.destroysFrozen === null) {
-        const owner = { set: entry.set, index: entry.index, taskId: entry.taskId, input: "purge" };
+        const owner = { set: entry.set, index: entry.index, taskId: entry.taskId, input: PURGE };
         const where = { host: host.name, generation: 0 };
         steps.add("purgeVolume", owner, where, [], { trashId: entry.id, trashedAtMs: entry.trashedAtMs });
       }
     }
   }
   return nextInMs;
+}
+
+/** What failures of a purge are counted against. */
+const PURGE = "purge";
+
+/** Milliseconds until a purge that failed may be tried again. */
+function retryInMs(input: PlanInput, { set, index }: TrashedVolume): number {
+  const failure = input.memory.sets.get(set)?.failures.get(index);
+  return failure?.input === PURGE ? backoffInMs(slotKey(set, index), failure, input.nowMs) : 0;
 }
