@@ -54,7 +54,7 @@ export function problemRows({ input, plan }: Picture): Problem[] {
   if (rejected === null || known) return [...plan.problems];
   const commit = rejected.commit === null ? "the source" : `commit ${shortCommit(rejected.commit)}`;
   return [
-    { code: "source.rejected", severity: "error", subject: "source", text: `${commit} is not used: ${rejected.why}` },
+    { code: "revision-rejected", severity: "error", subject: "source", text: `${commit} is not used: ${rejected.why}` },
     ...plan.problems,
   ];
 }

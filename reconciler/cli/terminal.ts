@@ -9,8 +9,8 @@ export interface Terminal {
   readonly cwd: string;
   /** Login name, for `who` on holds and confirmations. */
   readonly user: string;
-  /** Aborted on Ctrl-C or SIGTERM; long verbs end cleanly then. */
-  readonly interrupted: AbortSignal;
+  /** Aborted on Ctrl-C or SIGTERM, which kill the process until this is first called; a second one always does. */
+  interrupted(): AbortSignal;
   /** Calls back on SIGHUP. */
   onHangup(listener: () => void): void;
 }
@@ -50,7 +50,7 @@ export function processTerminal(): Terminal {
     cwd: process.cwd(),
     user: loginName(),
     // Signals keep their default effect until a verb asks: a short verb just dies on Ctrl-C.
-    get interrupted() {
+    interrupted() {
       if (!listening) {
         listening = true;
         process.on("SIGINT", stop);

@@ -1,9 +1,7 @@
 import type { Reconciler } from "../run/reconciler.ts";
-import type { Terminal } from "./terminal.ts";
 
 /** Resolves on Ctrl-C or SIGTERM with null, or with the reason why the reconciler can't go on. */
-export function untilEnd(terminal: Terminal, reconciler: Reconciler): Promise<Error | null> {
-  const { interrupted } = terminal;
+export function untilEnd(interrupted: AbortSignal, reconciler: Reconciler): Promise<Error | null> {
   const asked = new Promise<null>((resolve) => {
     if (interrupted.aborted) resolve(null);
     interrupted.addEventListener("abort", () => resolve(null), { once: true });
@@ -18,9 +16,9 @@ export type Convergence = "converged" | "stuck" | "late" | "interrupted";
  * Waits until the fleet is as desired. `stuck`: what is left waits for a person or for room. Rejects when the reconciler
  * can't go on.
  */
-export async function untilConverged(terminal: Terminal, reconciler: Reconciler, timeoutMs: number): Promise<Convergence> {
+export async function untilConverged(interrupted: AbortSignal, reconciler: Reconciler, timeoutMs: number): Promise<Convergence> {
   const late = AbortSignal.timeout(timeoutMs);
-  const ends = AbortSignal.any([terminal.interrupted, late]);
+  const ends = AbortSignal.any([interrupted, late]);
   const crash = reconciler.crashed.then((error) => Promise.reject(error));
   // Whoever races with it hears of a crash; nobody else has to.
   crash.catch(() => {});

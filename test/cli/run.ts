@@ -31,7 +31,7 @@ export async function cli(options: CliOptions, ...args: readonly string[]): Prom
     env: { PATH: process.env["PATH"]!, HOME: options.cwd, ...options.env },
     cwd: options.cwd,
     user: "ann",
-    interrupted: options.interrupted ?? new AbortController().signal,
+    interrupted: () => options.interrupted ?? new AbortController().signal,
     onHangup: () => {},
   };
   const exitCode = await runCli(args, terminal, "0.1.0");

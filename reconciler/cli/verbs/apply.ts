@@ -64,11 +64,12 @@ async function refuseWhileDaemonRuns(state: StateFolder): Promise<void> {
 
 async function runUntilConverged(terminal: Terminal, composition: Composition, timeoutMs: number): Promise<number> {
   const { reconciler, clock } = composition;
+  const interrupted = terminal.interrupted();
   const printer = createLivePrinter(terminal.err);
   const stop = tellLive(reconciler, clock, (event) => printer.print(event));
   try {
     reconciler.start();
-    const end = await untilConverged(terminal, reconciler, timeoutMs);
+    const end = await untilConverged(interrupted, reconciler, timeoutMs);
     printer.end();
     return report(terminal, composition, end, timeoutMs);
   } finally {

@@ -23,6 +23,7 @@ export interface DaemonOptions {
 /** `setpoint daemon --repo ...`: runs until SIGTERM or Ctrl-C; SIGHUP looks at the repository at once. */
 export async function daemon(terminal: Terminal, options: DaemonOptions): Promise<number> {
   const { fleet } = options;
+  const interrupted = terminal.interrupted();
   const log = daemonLog(readConfig(terminal.env).logLevel, terminal.err);
   const state = stateFolder(terminal, options.state);
   openStateFolder(state);
@@ -45,7 +46,7 @@ export async function daemon(terminal: Terminal, options: DaemonOptions): Promis
     terminal.onHangup(() => composition.reconciler.nudge());
     composition.reconciler.start();
     log.info({ fleet, repository: choice.repository, branch: choice.branch, socket: state.socket }, "daemon started");
-    const crash = await untilEnd(terminal, composition.reconciler);
+    const crash = await untilEnd(interrupted, composition.reconciler);
     await control.close();
     if (crash !== null) throw crash;
     log.info({}, "daemon stops");

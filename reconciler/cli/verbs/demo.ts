@@ -72,16 +72,17 @@ function welcome(terminal: Terminal, state: StateFolder, isNew: boolean): void {
 
 /** Prints what happens, until converged (`--once`) or until Ctrl-C. */
 async function show(terminal: Terminal, { reconciler, clock }: Composition, options: DemoOptions, suggest: () => void): Promise<number> {
+  const interrupted = terminal.interrupted();
   const printer = createLivePrinter(terminal.out);
   const stop = tellLive(reconciler, clock, (event) => printer.print(event));
   try {
     reconciler.start();
-    const end = await untilConverged(terminal, reconciler, options.timeout);
+    const end = await untilConverged(interrupted, reconciler, options.timeout);
     printer.end();
     if (end === "converged") terminal.out.write(`${standing(reconciler)}\n`);
     if (options.once === true || end === "interrupted") return endOnce(terminal, end, options.timeout);
     suggest();
-    const crash = await untilEnd(terminal, reconciler);
+    const crash = await untilEnd(interrupted, reconciler);
     if (crash !== null) throw crash;
     return endQuietly(terminal, printer);
   } finally {

@@ -74,7 +74,7 @@ function workLeft(report: StatusReport): string {
 
 /** One line per thing that happens, until Ctrl-C or until the daemon ends. */
 async function watch(terminal: Terminal, state: StateFolder, output: StatusOptions["output"]): Promise<number> {
-  const events = await followDaemon(state, terminal.interrupted);
+  const events = await followDaemon(state, terminal.interrupted());
   if (events === null)
     throw new UserError(
       "no-daemon",

@@ -5,10 +5,6 @@ export const CLI_ERRORS = {
     what: "The command line has an unknown verb or option, a value that is not allowed, or lacks something.",
     fix: "Read the message, which says what is allowed; `setpoint help VERB` shows every option of a verb.",
   },
-  "folder-missing": {
-    what: "The folder given to a verb does not exist, or is not a folder.",
-    fix: "Give the folder that holds your manifests.",
-  },
   "folder-not-empty": {
     what: "`setpoint init` was given a folder that already has files, and it never overwrites any.",
     fix: "Give an empty or a new folder.",
@@ -20,6 +16,14 @@ export const CLI_ERRORS = {
   "state-empty": {
     what: "A verb that shows what a daemon knows found neither a running daemon nor a journal in the state folder.",
     fix: "Give the daemon's state folder with --state or SETPOINT_STATE, or start a daemon.",
+  },
+  "source-offline": {
+    what: "No daemon runs, and the manifests of the revision its journal names can't be read from where they came from.",
+    fix: "Start the daemon and ask again; or mend the repository or folder that the message names.",
+  },
+  "revision-rejected": {
+    what: "The newest commit does not run: it is not valid, or the repository can't be read. The last good one stays in force.",
+    fix: "`setpoint validate` in a checkout of that commit shows every problem; mend it and commit.",
   },
   "no-daemon": {
     what: "A verb that changes something needs the daemon, and none runs on the state folder.",
@@ -80,10 +84,6 @@ export const CLI_ERRORS = {
   "bundle-invalid": {
     what: "The file given to --from is not a plan bundle written by --save of this version.",
     fix: "Write one with `setpoint plan DIR --save FILE`.",
-  },
-  "file-unreadable": {
-    what: "A file given on the command line can't be read or written.",
-    fix: "See the reason in the message.",
   },
   "not-converged": {
     what: "The fleet did not reach the desired state within the time given.",
