@@ -26,7 +26,7 @@ export function explain(input: PlanInput, plan: Plan, subject: string): string[]
 }
 
 function unknown(subject: string, what: string, hint: string): UserError {
-  return new UserError("no-such-object", `nothing to explain about '${subject}': ${what.charAt(0).toLowerCase()}${what.slice(1)}`, hint);
+  return new UserError("no-such-object", `nothing to explain about '${subject}': ${small(what)}`, hint);
 }
 
 function explainSlot(input: PlanInput, plan: Plan, setName: string, index: number): string[] {
@@ -87,10 +87,11 @@ function phaseWords(host: HostStatus, instance: ObservedInstance | null): string
   return instance.healthy ? "runs and is healthy" : "runs and is not healthy yet";
 }
 
-function hostWords(host: HostStatus): string {
-  return host.desired === null
-    ? `${host.name} (no longer in the manifests)`
-    : `${host.name} (zone ${host.desired.zone}, rack ${host.desired.rack})`;
+function hostWords({ name, desired }: HostStatus): string {
+  if (desired === null) return `${name} (no longer in the manifests)`;
+  // A rack is named within its zone; a host without one stands alone.
+  const rack = desired.rack.startsWith(`${desired.zone}/`) ? desired.rack.slice(desired.zone.length + 1) : desired.rack;
+  return `${name} (zone ${desired.zone}${rack === name ? "" : `, rack ${rack}`})`;
 }
 
 /** What is wrong with the host, if anything. */
@@ -156,7 +157,8 @@ function explainSet(input: PlanInput, plan: Plan, name: string): string[] {
       `Task ${memory.task.taskId.slice(0, 8)} (${memory.task.trigger}) is under way; follow it with: setpoint trace ${memory.task.taskId.slice(0, 8)}`,
     );
   const changes = plan.changes.filter((change) => change.set === name && change.kind !== "keep");
-  for (const change of changes.slice(0, MOST_SLOTS)) lines.push(`${slotKey(name, change.index)}: ${changeSentences(change).join(" ")}`);
+  for (const change of changes.slice(0, MOST_SLOTS))
+    lines.push(`${slotKey(name, change.index)}: ${changeSentences(change).map(small).join(" ")}`);
   if (changes.length > MOST_SLOTS) lines.push(`And ${plural(changes.length - MOST_SLOTS, "more slot")}; see: setpoint get slots ${name}`);
   for (const [index, failure] of [...(memory?.failures ?? [])].sort(([a], [b]) => compareNumbers(a, b)).slice(0, MOST_SLOTS)) {
     lines.push(`${slotKey(name, index)}: ${failureSentence(failure)}`);
@@ -217,8 +219,11 @@ function explainHost(input: PlanInput, plan: Plan, name: string): string[] {
     lines.push(`${memory.who} said so: ${memory.why}.`);
   const view = input.fleet.get(name);
   if (view !== undefined && view.problem !== "") lines.push(`The connection says: ${view.problem}.`);
-  lines.push(...hostTrouble(host).filter((line) => host.state === "active" || !line.includes("cordoned")));
+  lines.push(...hostTrouble(host));
   lines.push(...hostLoad(input, name, host.desired));
+  if (host.reach !== "ok" && host.reach !== "dead") {
+    lines.push(`If that machine is off for good, its slots go on at once with: setpoint host confirm-dead ${name} --why ...`);
+  }
   const leaving = plan.changes.filter((change) => change.from === name || (change.host === name && change.kind === "remove"));
   if (leaving.length > 0) lines.push(`${plural(leaving.length, "slot")} ${leaving.length === 1 ? "is" : "are"} to leave it.`);
   if (host.observation !== null && host.observation.foreign.length > 0) {
@@ -250,14 +255,9 @@ function hostLoad(input: PlanInput, name: string, desired: DesiredHost | null): 
   if (slots.length === 0) return ["It holds no slots."];
   const shown = slots.sort().slice(0, MOST_SLOTS).join(", ");
   const more = slots.length > MOST_SLOTS ? ` and ${slots.length - MOST_SLOTS} more` : "";
-  const of =
-    desired === null
-      ? ""
-      : ` of ${formatCpu(desired.capacity.cpuMillis)} cpu and ${formatBytesRounded(desired.capacity.memoryBytes)} memory`;
-  return [
-    `It holds ${plural(slots.length, "slot")}: ${shown}${more}.`,
-    `They reserve ${formatCpu(cpuMillis)} cpu and ${formatBytesRounded(memoryBytes)} memory${of}.`,
-  ];
+  const cpu = `${formatCpu(cpuMillis)}${desired === null ? "" : ` of ${formatCpu(desired.capacity.cpuMillis)}`} cpu`;
+  const memory = `${formatBytesRounded(memoryBytes)}${desired === null ? "" : ` of ${formatBytesRounded(desired.capacity.memoryBytes)}`} memory`;
+  return [`It holds ${plural(slots.length, "slot")}: ${shown}${more}.`, `Reserved there: ${cpu}, ${memory}.`];
 }
 
 function statusOf(input: PlanInput, name: string): HostStatus {
@@ -267,6 +267,10 @@ function statusOf(input: PlanInput, name: string): HostStatus {
 function findInstance(host: HostStatus, key: string, generation: number): ObservedInstance | null {
   const found = host.observation?.instances.find((one) => slotKey(one.set, one.index) === key && one.generation === generation);
   return found ?? null;
+}
+
+function small(text: string): string {
+  return text.charAt(0).toLowerCase() + text.slice(1);
 }
 
 function capital(text: string): string {
