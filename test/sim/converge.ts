@@ -1,6 +1,7 @@
 import type { DesiredSet } from "../../reconciler/core/desired.ts";
 import { slotKey } from "../../reconciler/core/ids.ts";
 import type { Change, Plan } from "../../reconciler/core/plan.ts";
+import { isLive } from "../../reconciler/sim/host-state.ts";
 import type { Random } from "../../reconciler/sim/random.ts";
 import { repaired } from "./generate.ts";
 import type { Simulation } from "./simulation.ts";
@@ -75,7 +76,7 @@ function mismatchOf(sim: Simulation): string | null {
     const problem = setMismatch(sim, name, set, blocked.get(name) ?? []);
     if (problem !== null) return `${problem}; ${describeChanges(plan)}`;
   }
-  const leftover = leftoverOf(sim, blocked);
+  const leftover = sharedAddress(sim) ?? leftoverOf(sim, blocked);
   return leftover === null ? null : `${leftover}; ${describeChanges(plan)}`;
 }
 
@@ -119,6 +120,24 @@ function slotMismatch(sim: Simulation, name: string, index: number, set: Desired
   if (specHash !== set.specHash || liveHash !== set.liveHash) return `${key} on ${host.name} is out of date`;
   const found = sim.repository.desired!.hosts.find((candidate) => candidate.name === host.name);
   return found === undefined || !set.pools.includes(found.pool) ? `${key} is on ${host.name}, where it may not be` : null;
+}
+
+/** Two live Instances with one address. */
+function sharedAddress(sim: Simulation): string | null {
+  const users = new Map<string, string>();
+  for (const name of sim.world.names()) {
+    const host = sim.world.state(name);
+    for (const [key, slot] of host.slots) {
+      for (const instance of slot.instances.values()) {
+        const { ip } = instance.observed;
+        if (ip === null || !isLive(host, instance)) continue;
+        const user = `${key} on ${name}`;
+        if (users.has(ip)) return `${ip} is used by ${users.get(ip)} and ${user}`;
+        users.set(ip, user);
+      }
+    }
+  }
+  return null;
 }
 
 /** Anything on a host that belongs to no wanted slot there. */

@@ -44,6 +44,7 @@ export class Simulation {
   violation: Violation | null = null;
   counts = { events: 0, lives: 0, passes: 0, applies: 0, plansWithWork: 0 };
   #journal: Journal = openMemoryJournal();
+  #journalLost = false;
 
   constructor(seed: string | number) {
     this.random = createRandom(seed);
@@ -52,6 +53,7 @@ export class Simulation {
       monotonicMs: () => this.clock.monotonic(),
       keepForMs: (host) => this.#keepForMs(host),
       confirmedDead: (host) => this.declaredDead.has(host),
+      unknown: (host) => this.#isUnknown(host),
       capacityChanged: () => false,
       note: (line) => this.note(line),
       broken: (violation) => this.broken(violation),
@@ -127,6 +129,7 @@ export class Simulation {
   loseJournal(): void {
     this.kill("and its journal is lost");
     this.#journal = openMemoryJournal();
+    this.#journalLost = true;
   }
 
   /** What an operator says; false when it makes no sense just now. */
@@ -179,6 +182,11 @@ export class Simulation {
         return connection.apply(host, request, signal);
       },
     };
+  }
+
+  #isUnknown(host: string): boolean {
+    if (!this.#journalLost) return false;
+    return this.life?.reconciler.view().memory.uninventoried?.has(host) ?? true;
   }
 
   #keepForMs(host: string): number {

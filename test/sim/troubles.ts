@@ -147,9 +147,10 @@ function crashInstance(sim: Simulation, random: Random): void {
 function crashHost(sim: Simulation, random: Random): void {
   const host = random.pick(sim.world.names());
   inject(sim, host, { kind: "crash" });
-  sim.clock.after(random.chance(0.5) ? random.between(5000, 60_000) : random.between(60_000, 900_000), () =>
-    sim.world.inject(host, { kind: "boot" }),
-  );
+  const offMs = random.chance(0.5) ? random.between(5000, 60_000) : random.between(60_000, 900_000);
+  sim.clock.after(offMs, () => {
+    if (!sim.over) sim.world.inject(host, { kind: "boot" });
+  });
 }
 
 function killReconciler(sim: Simulation): void {
