@@ -7,10 +7,11 @@ import { compareText } from "../core/order.ts";
 import type { Plan, PlanInput } from "../core/plan.ts";
 import { assemble, type SetResult } from "./assemble.ts";
 import { weighDestroys, type Destroy } from "./budget.ts";
+import { settledSet, type SettledContext } from "./diff/settled.ts";
 import { slotFacts, type SlotFacts } from "./diff/slot-facts.ts";
 import { holdingsOf, type Holdings } from "./fleet/holdings.ts";
 import { floorOn, hostLookup, indexHost, refreshHosts, uninventoriedReason, zonesByPool, type HostTable } from "./fleet/host-table.ts";
-import { createSightings, type Sightings } from "./fleet/sightings.ts";
+import { createSightings, type Sightings, type SetSightings } from "./fleet/sightings.ts";
 import { liveSlots } from "./fleet/slot-counts.ts";
 import { createAddressPool, freeAddress, freeAddressCount, holdAddress, type AddressPool } from "./place/addresses.ts";
 import { createHostIndex, type HostIndex } from "./place/host-index.ts";
@@ -24,7 +25,7 @@ import { createStepList } from "./steps/step-list.ts";
 /**
  * Plans passes one after another and remembers, by object identity, what it looked at: a Set whose manifest, memory and
  * sightings are the same objects as last time, and that was settled then, costs nothing. For any input the Plan is
- * the one a fresh planner makes (test/plan/incremental.test.ts).
+ * the one a fresh planner makes (test/plan/pure-world.ts asserts it in every pass).
  */
 export interface Planner {
   plan(input: PlanInput): Plan;
@@ -34,11 +35,16 @@ export interface Planner {
 interface SetState {
   desired: DesiredSet | null;
   memory: SetMemory | null;
-  facts: ReadonlyMap<number, SlotFacts>;
-  adoptions: readonly EventBody[];
+  /** Worked out when it is asked for; null for a Set that was found settled at a glance. */
+  known: KnownSlots | null;
   holdings: Holdings;
   /** What the last pass made of it; null while it was not planned yet. */
   result: SetResult | null;
+}
+
+interface KnownSlots {
+  readonly facts: ReadonlyMap<number, SlotFacts>;
+  readonly adoptions: readonly EventBody[];
 }
 
 interface PlannerState {
@@ -46,7 +52,7 @@ interface PlannerState {
   index: HostIndex;
   addresses: ReadonlyMap<string, AddressPool>;
   zones: ReadonlyMap<string, ReadonlySet<string>>;
-  hosts: HostTable;
+  readonly hosts: HostTable;
   readonly observations: Map<string, HostObservation>;
   readonly sightings: Sightings;
   readonly sets: Map<string, SetState>;
@@ -94,7 +100,7 @@ function planPass(state: PlannerState, input: PlanInput): Plan {
   }
   for (const [name, wakeAtMs] of state.sleeping) if (wakeAtMs <= input.nowMs) state.open.add(name);
   for (const name of dirty) refreshSet(state, input, name);
-  return decide(state, input, [...new Set([...dirty, ...state.open])]);
+  return decide(state, input, [...state.open]);
 }
 
 /** Takes over new hosts and pools; the index and leases are built anew only when those changed. */
@@ -115,21 +121,21 @@ function takeDesired(state: PlannerState, desired: Desired): boolean {
 
 /** Takes over what hosts report, and marks every Set for which that may matter. */
 function takeHosts(state: PlannerState, input: PlanInput, dirty: Set<string>, rebuilt: boolean): void {
-  const { table, changed } = refreshHosts(input, state.hosts);
-  state.hosts = table;
+  const { hosts, index, observations } = state;
+  const { changed, observed } = refreshHosts(input, hosts);
   const moved = new Set(changed);
-  for (const name of rebuilt ? table.statuses.keys() : changed) {
-    const status = table.statuses.get(name);
-    const observationChanged = rebuilt || state.observations.get(name) !== status?.observation;
-    if (status !== undefined) indexHost(state.index, status, observationChanged);
+  const fresh = rebuilt ? new Set(hosts.statuses.keys()) : new Set(observed);
+  for (const name of new Set([...fresh, ...changed])) {
+    const status = hosts.statuses.get(name);
+    if (status !== undefined) indexHost(index, status, fresh.has(name));
   }
-  for (const [name, view] of input.fleet) {
-    if (view.observation === null || state.observations.get(name) === view.observation) continue;
-    const before = state.observations.get(name);
-    for (const set of state.sightings.update(name, view.observation)) dirty.add(set);
-    for (const set of floorChanges(before, view.observation)) state.open.add(set);
-    state.observations.set(name, view.observation);
-    if (!table.statuses.has(name)) moved.add(name);
+  for (const [name, { observation }] of input.fleet) {
+    const before = observations.get(name);
+    if (observation === null || before === observation) continue;
+    for (const set of state.sightings.update(name, observation)) dirty.add(set);
+    for (const set of floorChanges(before, observation)) state.open.add(set);
+    observations.set(name, observation);
+    if (!hosts.statuses.has(name)) moved.add(name);
   }
   // A host that changed in reach or state matters to every Set that holds room there.
   for (const name of moved) for (const set of state.setsOn.get(name) ?? []) state.open.add(set);
@@ -165,21 +171,47 @@ function takeSets(state: PlannerState, input: PlanInput, dirty: Set<string>): vo
   }
 }
 
-/** Works out anew what a Set is known to be and holds. */
+/** Works out anew what a Set is known to be and holds; one that is as it should be is done with that. */
 function refreshSet(state: PlannerState, input: PlanInput, name: string): void {
   const desired = input.desired.sets.get(name) ?? null;
   const memory = input.memory.sets.get(name) ?? null;
-  const adoptions: EventBody[] = [];
-  const facts = slotFacts(name, memory, state.sightings.of(name), adoptions);
-  const before = state.sets.get(name)?.holdings ?? NOTHING_HELD;
-  const holdings = holdingsOf(name, facts.values());
-  dropHoldings(state, name, before);
+  const seen = state.sightings.of(name);
+  dropHoldings(state, name, state.sets.get(name)?.holdings ?? NOTHING_HELD);
+  const settled =
+    desired === null || memory === null || state.open.has(name)
+      ? null
+      : settledSet(settledContext(state, input, desired), desired, memory, seen);
+  if (settled !== null) {
+    const { slots, wakeAtMs } = settled;
+    takeHoldings(state, name, settled.holdings);
+    const result = { name, changes: [], events: [], problems: [], wakeAtMs, unchanged: slots };
+    state.sets.set(name, { desired, memory, known: null, holdings: settled.holdings, result });
+    sleepUntil(state, name, wakeAtMs);
+    return;
+  }
+  const known = factsFor(name, memory, seen);
+  const holdings = holdingsOf(name, known.facts.values());
   takeHoldings(state, name, holdings);
-  if (desired === null && memory === null && facts.size === 0) {
+  if (desired === null && memory === null && known.facts.size === 0) {
     state.sets.delete(name);
     state.sleeping.delete(name);
-  } else state.sets.set(name, { desired, memory, facts, adoptions, holdings, result: null });
+  } else state.sets.set(name, { desired, memory, known, holdings, result: null });
   state.open.add(name);
+}
+
+function settledContext(state: PlannerState, input: PlanInput, set: DesiredSet): SettledContext {
+  return { nowMs: input.nowMs, zones: zonesOf(state.zones, set), statusOf: (host) => state.hosts.statuses.get(host) };
+}
+
+function factsFor(name: string, memory: SetMemory | null, seen: SetSightings): KnownSlots {
+  const adoptions: EventBody[] = [];
+  return { facts: slotFacts(name, memory, seen, adoptions), adoptions };
+}
+
+/** Settled Sets are looked at again when time alone may change something. */
+function sleepUntil(state: PlannerState, name: string, wakeAtMs: number | null): void {
+  if (wakeAtMs === null) state.sleeping.delete(name);
+  else state.sleeping.set(name, wakeAtMs);
 }
 
 function takeHoldings(state: PlannerState, name: string, holdings: Holdings): void {
@@ -247,8 +279,9 @@ function zonesOf(zones: ReadonlyMap<string, ReadonlySet<string>>, set: DesiredSe
 }
 
 function draftOf(state: PlannerState, fleet: FleetFacts, name: string): SetDraft {
-  const { desired, memory, facts, adoptions } = state.sets.get(name)!;
-  return draftSet(fleet, name, desired, memory, { facts, adoptions });
+  const set = state.sets.get(name)!;
+  set.known ??= factsFor(name, set.memory, state.sightings.of(name));
+  return draftSet(fleet, name, set.desired, set.memory, set.known);
 }
 
 function priorityOf(draft: SetDraft): number {
@@ -286,8 +319,7 @@ function settle(state: PlannerState, input: PlanInput, work: SetWork): void {
   };
   if (quiet) state.open.delete(name);
   else state.open.add(name);
-  if (quiet && known.result.wakeAtMs !== null) state.sleeping.set(name, known.result.wakeAtMs);
-  else state.sleeping.delete(name);
+  sleepUntil(state, name, quiet ? known.result.wakeAtMs : null);
 }
 
 /** Results of this pass's Sets, and what still stands of the others. */

@@ -1,4 +1,4 @@
-import type { Desired, DesiredHost } from "../../reconciler/core/desired.ts";
+import type { Desired, DesiredHost, DesiredSet } from "../../reconciler/core/desired.ts";
 import type { EventBody } from "../../reconciler/core/events.ts";
 import { slotKey } from "../../reconciler/core/ids.ts";
 import type { Memory } from "../../reconciler/core/memory.ts";
@@ -6,6 +6,12 @@ import type { HostObservation, ObservedInstance, ObservedPort, ObservedVolume, T
 import { compareInstances } from "../../reconciler/core/order.ts";
 import type { Action, Plan, PlanInput } from "../../reconciler/core/plan.ts";
 import { check } from "../../reconciler/plan/check/check.ts";
+import { settledSet } from "../../reconciler/plan/diff/settled.ts";
+import { slotFacts } from "../../reconciler/plan/diff/slot-facts.ts";
+import { holdingsOf, type Holdings } from "../../reconciler/plan/fleet/holdings.ts";
+import { floorOn, hostLookup, refreshHosts, type HostTable } from "../../reconciler/plan/fleet/host-table.ts";
+import { createSightings } from "../../reconciler/plan/fleet/sightings.ts";
+import { draftSet, type FleetFacts } from "../../reconciler/plan/set-draft.ts";
 import { createPlanner, plan as freshPlan, type Planner } from "../../reconciler/plan/planner.ts";
 import { emptyMemory, fold } from "../../reconciler/run/fold.ts";
 
@@ -121,6 +127,7 @@ export class PureWorld {
     if (JSON.stringify(plan) !== JSON.stringify(fresh)) {
       throw new Error(`incremental plan differs\n${JSON.stringify(plan, null, 1)}\nfresh\n${JSON.stringify(fresh, null, 1)}`);
     }
+    assertSettled(input);
     const violations = check(input, plan);
     if (violations.length > 0) throw new Error(`check: ${JSON.stringify(violations, null, 1)}`);
     return { input, plan };
@@ -175,6 +182,42 @@ export class PureWorld {
     if (failure === null) applyAction(this.hosts.get(host)!, action, this.nowMs);
     const outcome = failure === null ? "done" : "failed";
     this.record({ type: "action.ended", id, outcome, code: failure?.code ?? "", message: failure?.message ?? "", input });
+  }
+}
+
+/** What is recognised as settled at a glance is found settled by the closer look as well. */
+function assertSettled(input: PlanInput): void {
+  const statuses: HostTable = { statuses: new Map(), braked: new Map() };
+  refreshHosts(input, statuses);
+  const sightings = createSightings();
+  for (const [host, { observation }] of input.fleet) sightings.update(host, observation);
+  const zones = (set: DesiredSet): number =>
+    new Set(input.desired.hosts.filter((host) => set.pools.includes(host.pool)).map((host) => host.zone)).size;
+  const fleet: FleetFacts = {
+    input,
+    hostOf: hostLookup(input, statuses),
+    floorOf: (host, set, index) => floorOn(input.fleet.get(host)?.observation ?? null, set, index),
+    zonesOf: zones,
+    uninventoried: () => null,
+  };
+  for (const [name, set] of input.desired.sets) {
+    const memory = input.memory.sets.get(name) ?? null;
+    const seen = sightings.of(name);
+    const context = { nowMs: input.nowMs, zones: zones(set), statusOf: (host: string) => statuses.statuses.get(host) };
+    const settled = memory === null ? null : settledSet(context, set, memory, seen);
+    if (settled === null) continue;
+    const adoptions: EventBody[] = [];
+    const facts = slotFacts(name, memory, seen, adoptions);
+    const { assessments } = draftSet(fleet, name, set, memory, { facts, adoptions });
+    const kinds = [...assessments.values()].map((assessment) => assessment.kind);
+    const held = (holdings: Holdings): string[] => [
+      ...holdings.rooms.map(({ host, claim }) => JSON.stringify([host, claim.resources, claim.hostPorts, claim.core])).sort(),
+      ...holdings.leases.map(({ ip, slot }) => `${ip} ${slot}`).sort(),
+    ];
+    const differs = JSON.stringify(held(settled.holdings)) !== JSON.stringify(held(holdingsOf(name, facts.values())));
+    if (adoptions.length > 0 || kinds.length !== settled.slots || kinds.some((kind) => kind !== "keep") || differs) {
+      throw new Error(`${name} looks settled and is not: ${JSON.stringify([...assessments])}`);
+    }
   }
 }
 

@@ -220,7 +220,8 @@ function assessMissing(context: AssessContext, slot: SlotFacts, claim: Claim): A
   if (context.floorOf(claim.host, slot.index) > claim.generation) {
     return place("create", { code: "create", text: `its host refuses generation ${claim.generation}` }, { pinned: claim.host });
   }
-  if (claim.exclusive !== context.set!.exclusive) return place("create", { code: "create", text: "what may run twice has changed" }, { pinned: claim.host });
+  if (claim.exclusive !== context.set!.exclusive)
+    return place("create", { code: "create", text: "what may run twice has changed" }, { pinned: claim.host });
   if (claim.ip === null) return place("create", { code: "create", text: "its volume is here" }, { pinned: claim.host });
   const failure = failureOf(context, slot);
   const hasData = slot.seen.some((on) => on.host === claim.host && on.volumes.length > 0);

@@ -46,7 +46,7 @@ export function hostStatus(input: PlanInput, name: string, desired: DesiredHost 
     pool,
     reach: reachOf(view, memory, silentMs, pool),
     state: memory?.state ?? desired?.state ?? "draining",
-    held: holdOf(input, "host", name) ?? (desired === null ? null : holdOf(input, "pool", desired.pool)),
+    held: heldReason(input, name, desired),
     observation: view?.observation ?? null,
     silentMs,
     braked: false,
@@ -60,6 +60,18 @@ function reachOf(view: HostView | undefined, memory: HostMemory | undefined, sil
   if (memory?.confirmedDeadAtMs != null) return "dead";
   if (silentMs >= failure.lostAfterMs) return "lost";
   return silentMs >= failure.suspectAfterMs ? "suspect" : "unknown";
+}
+
+/** How well the host can be reached in this pass. */
+export function reachNow(input: PlanInput, desired: DesiredHost): Reach {
+  const view = input.fleet.get(desired.name);
+  const silentMs = Math.max(0, input.monotonicMs - (view?.heardAtMs ?? input.startedAtMs));
+  return reachOf(view, input.memory.hosts.get(desired.name), silentMs, input.desired.pools.get(desired.pool) ?? null);
+}
+
+/** The hold on a host or its pool, as a sentence. */
+export function heldReason(input: PlanInput, name: string, desired: DesiredHost | null): string | null {
+  return holdOf(input, "host", name) ?? (desired === null ? null : holdOf(input, "pool", desired.pool));
 }
 
 /** Who holds it and why, as a sentence; null when there is no hold in force. */
@@ -90,7 +102,9 @@ export function nextReachInMs(host: HostStatus): number | null {
 }
 
 /** Names of the pools in which more than the brake's share of hosts is silent, operators' dead ones not counted. */
-export function brakedPools(hosts: Iterable<HostStatus>): ReadonlyMap<string, { readonly silent: number; readonly hosts: number }> {
+export function brakedPools(
+  hosts: Iterable<Pick<HostStatus, "pool" | "reach">>,
+): ReadonlyMap<string, { readonly silent: number; readonly hosts: number }> {
   const counts = new Map<string, { silent: number; hosts: number; brake: number }>();
   for (const host of hosts) {
     if (host.pool === null || host.reach === "dead") continue;

@@ -4,42 +4,68 @@ import type { PlanInput } from "../../core/plan.ts";
 import { slotKey } from "../../core/ids.ts";
 import type { HostIndex, Unusable } from "../place/host-index.ts";
 import { setHostFacts, setHostUsable } from "../place/reservations.ts";
-import { brakedPools, hostStatus, type HostStatus } from "./host-status.ts";
+import { brakedPools, heldReason, hostStatus, reachNow, type HostStatus } from "./host-status.ts";
 
 /** The status of every host of the manifests, kept from pass to pass so that only what changed is looked at. */
 export interface HostTable {
   readonly statuses: Map<string, HostStatus>;
-  readonly braked: ReadonlyMap<string, { readonly silent: number; readonly hosts: number }>;
+  braked: ReadonlyMap<string, { readonly silent: number; readonly hosts: number }>;
 }
 
-/** Statuses of this pass, with the names of hosts whose status or observation differs from `before`. */
-export function refreshHosts(input: PlanInput, before: HostTable): { readonly table: HostTable; readonly changed: readonly string[] } {
-  const statuses = new Map<string, HostStatus>();
-  for (const host of input.desired.hosts) statuses.set(host.name, hostStatus(input, host.name, host));
-  const braked = brakedPools(statuses.values());
+/** What is new about hosts since the pass before. */
+export interface HostNews {
+  /** Hosts that can be used or reached otherwise than before, or are not in the manifests any more. */
+  readonly changed: readonly string[];
+  /** Hosts with another observation. */
+  readonly observed: readonly string[];
+}
+
+/** Brings the table up to date, in place; a host about which nothing changed keeps its object. */
+export function refreshHosts(input: PlanInput, table: HostTable): HostNews {
   const changed: string[] = [];
-  for (const [name, status] of statuses) {
-    const full = status.pool !== null && braked.has(status.pool.name) ? { ...status, braked: true } : status;
-    statuses.set(name, full);
-    const known = before.statuses.get(name);
-    if (known === undefined || differs(known, full)) changed.push(name);
+  const observed: string[] = [];
+  const silence = countSilence(input);
+  for (const desired of input.desired.hosts) {
+    const known = table.statuses.get(desired.name);
+    const braked = silence.braked.has(desired.pool);
+    if (known !== undefined && known.braked === braked && isSame(input, known, desired)) continue;
+    const status = { ...hostStatus(input, desired.name, desired), braked };
+    table.statuses.set(desired.name, status);
+    if (known === undefined || differs(known, status)) changed.push(desired.name);
+    if (known?.observation !== status.observation) observed.push(desired.name);
   }
-  for (const name of before.statuses.keys()) {
-    if (!statuses.has(name)) changed.push(name);
+  if (table.statuses.size > input.desired.hosts.length) {
+    const names = new Set(input.desired.hosts.map((host) => host.name));
+    for (const name of table.statuses.keys()) if (!names.has(name) && table.statuses.delete(name)) changed.push(name);
   }
-  return { table: { statuses, braked }, changed };
+  table.braked = silence.braked;
+  return { changed, observed };
 }
 
-/** Silence is a number that always grows; only what it means (reach) counts as a change. */
+function countSilence(input: PlanInput): { readonly braked: HostTable["braked"] } {
+  const reaches = input.desired.hosts.map((desired) => ({
+    pool: input.desired.pools.get(desired.pool) ?? null,
+    reach: reachNow(input, desired),
+  }));
+  return { braked: brakedPools(reaches) };
+}
+
+/** True for a host that is heard as before and about which nobody said anything new: the usual case, so it has to be cheap. */
+function isSame(input: PlanInput, known: HostStatus, desired: DesiredHost): boolean {
+  return (
+    known.reach === "ok" &&
+    known.desired === desired &&
+    known.observation === input.fleet.get(desired.name)?.observation &&
+    known.pool === input.desired.pools.get(desired.pool) &&
+    reachNow(input, desired) === "ok" &&
+    known.state === (input.memory.hosts.get(desired.name)?.state ?? desired.state) &&
+    known.held === (input.memory.holds.size === 0 ? null : heldReason(input, desired.name, desired))
+  );
+}
+
 function differs(a: HostStatus, b: HostStatus): boolean {
   return (
-    a.reach !== b.reach ||
-    a.state !== b.state ||
-    a.held !== b.held ||
-    a.braked !== b.braked ||
-    a.observation !== b.observation ||
-    a.desired !== b.desired ||
-    a.pool !== b.pool
+    a.reach !== b.reach || a.state !== b.state || a.held !== b.held || a.braked !== b.braked || a.desired !== b.desired || a.pool !== b.pool
   );
 }
 

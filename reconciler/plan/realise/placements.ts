@@ -8,7 +8,8 @@ import { explainPlacement } from "../place/explain.ts";
 import { takeAddress } from "../place/addresses.ts";
 import { placeSlots } from "../place/place-slots.ts";
 import { factsOf } from "../set-draft.ts";
-import { claimFits, growInPlace, reservationOf } from "./room.ts";
+import { claimFits } from "../diff/claim-fits.ts";
+import { growInPlace, reservationOf } from "./room.ts";
 import type { SetWork } from "./set-work.ts";
 import { reserve } from "../place/reservations.ts";
 

@@ -10,7 +10,8 @@ import { goalOf, taskEvents, taskIdFor } from "../task.ts";
 import { clearFormers } from "./formers.ts";
 import { createLanes, type Lanes } from "./lanes.ts";
 import { findPlaces, newClaim, type Placements } from "./placements.ts";
-import { claimFits, reservationOf } from "./room.ts";
+import { claimFits } from "../diff/claim-fits.ts";
+import { reservationOf } from "./room.ts";
 import { addBlocked, addChange, createSetWork, ownerOf, wakeIn, works, type PassContext, type SetWork } from "./set-work.ts";
 
 /** Turns a draft into changes, steps and journal events. */

@@ -15,12 +15,6 @@ export function reservationOf(set: DesiredSet): Reservation {
   return { resources: set.resources, hostPorts: set.hostPorts, core: set.priority === "core" };
 }
 
-/** True when the claim already says what the Set reserves. */
-export function claimFits(claim: Claim, set: DesiredSet): boolean {
-  const same = RESOURCE_NAMES.every((name) => claim.resources[name] === set.resources[name]);
-  return same && claim.core === (set.priority === "core") && claim.hostPorts.join() === set.hostPorts.join();
-}
-
 /**
  * Makes room for the Set's present needs on the host a slot is on already, beside what it holds there. Returns what is
  * lacking, `null` when the room is there (and now reserved until the end of the plan).

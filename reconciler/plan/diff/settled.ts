@@ -1,0 +1,75 @@
+import type { DesiredSet } from "../../core/desired.ts";
+import { slotKey } from "../../core/ids.ts";
+import type { SetMemory } from "../../core/memory.ts";
+import { targetCount } from "../desired/count.ts";
+import type { Holdings } from "../fleet/holdings.ts";
+import type { HostStatus } from "../fleet/host-status.ts";
+import type { SetOnHost, SetSightings } from "../fleet/sightings.ts";
+import { unfitReason } from "./assess.ts";
+import { claimFits } from "./claim-fits.ts";
+
+/** What tells a settled Set besides the Set itself. */
+export interface SettledContext {
+  readonly nowMs: number;
+  /** Zones the Set may use, by the manifests. */
+  readonly zones: number;
+  /** undefined: the host is not in the manifests. */
+  statusOf(host: string): HostStatus | undefined;
+}
+
+/** A Set of which every slot is as the manifest asks, with what it holds. */
+export interface SettledSet {
+  readonly slots: number;
+  readonly holdings: Holdings;
+  /** Wall clock; when a schedule changes its count. */
+  readonly wakeAtMs: number | null;
+}
+
+/**
+ * Recognises at a glance a Set that is just as it should be, which nearly all are nearly always: one look at each Instance and nothing
+ * made for it. null means "look closer", never "something is wrong"; the closer look comes to the same for a settled Set
+ * (test/plan/pure-world.ts asserts it in every pass).
+ */
+export function settledSet(context: SettledContext, set: DesiredSet, memory: SetMemory, seen: SetSightings): SettledSet | null {
+  if (memory.task !== null || memory.failures.size > 0) return null;
+  // Promises about zones are weighed with the whole index at hand.
+  if (set.placement.zonesMin > 1 || set.placement.zonesSurvive > 0) return null;
+  const target = targetCount(set, memory.count, context.nowMs, context.zones);
+  if (set.count.kind === "elastic" && memory.count !== target.count) return null;
+  if (memory.slots.size !== target.count) return null;
+  const volumes = set.template.volumes.filter((volume) => volume.kind === "lvm").length;
+  const holdings: { rooms: Holdings["rooms"][number][]; leases: Holdings["leases"][number][] } = { rooms: [], leases: [] };
+  for (const [host, on] of seen) {
+    const status = context.statusOf(host);
+    if (status === undefined || status.reach !== "ok" || unfitReason(set, status) !== null) return null;
+    if (on.ports.length !== on.instances.length || on.volumes.length !== volumes * on.instances.length) return null;
+    if (!takeHost(set, memory, target.count, host, on, holdings)) return null;
+  }
+  if (holdings.rooms.length !== target.count) return null;
+  return { slots: target.count, holdings, wakeAtMs: target.nextChangeMs };
+}
+
+/** True when every Instance on the host is a wanted slot's and up to date; adds what they hold. */
+function takeHost(
+  set: DesiredSet,
+  memory: SetMemory,
+  total: number,
+  host: string,
+  on: SetOnHost,
+  holdings: { readonly rooms: Holdings["rooms"][number][]; readonly leases: Holdings["leases"][number][] },
+): boolean {
+  for (const [position, instance] of on.instances.entries()) {
+    const slot = memory.slots.get(instance.index);
+    const claim = slot?.current;
+    if (claim === undefined || claim === null || slot!.former.length > 0 || instance.index >= total) return false;
+    if (claim.host !== host || claim.generation !== instance.generation || claim.ip === null) return false;
+    if (instance.phase !== "running" || !instance.healthy) return false;
+    if (instance.specHash !== set.specHash || instance.liveHash !== set.liveHash || instance.ip !== claim.ip) return false;
+    if (!claimFits(claim, set) || instance.resources.memoryBytes !== claim.resources.memoryBytes) return false;
+    const port = on.ports[position]!;
+    if (port.index !== instance.index || port.ip !== claim.ip) return false;
+    holdings.rooms.push({ host, claim });
+    holdings.leases.push({ ip: claim.ip, slot: slotKey(set.name, instance.index) });
+  }
+  return true;
+}
