@@ -36,7 +36,7 @@ export function statusReport(picture: Picture, fleet: string, recentTasks: reado
 }
 
 function stateWord({ input, plan }: Picture): StatusReport["state"] {
-  if (input.memory.revision === null) return "starting";
+  if (input.memory.revision === null || plan.hash === "") return "starting";
   if (input.busy.size > 0 || plan.actions.length > 0) return "working";
   const verdict = planVerdict(plan);
   if (verdict === "nothing") return "converged";

@@ -2,6 +2,7 @@ import type { DesiredHost } from "../core/desired.ts";
 import { slotKey } from "../core/ids.ts";
 import type { Claim, Hold } from "../core/memory.ts";
 import type { ObservedInstance } from "../core/observation.ts";
+import type { ManifestProblem } from "../core/manifests.ts";
 import { compareNumbers, sortedBy, sortedUnique } from "../core/order.ts";
 import type { Plan, PlanInput } from "../core/plan.ts";
 import type { Resources } from "../core/resources.ts";
@@ -13,7 +14,10 @@ import type { HoldRow, HostRow, PoolRow, RevisionRow, SetRow, SlotRow, Usage } f
 /** What a pass decided from, and what it decided: everything that is shown about a fleet is drawn from the two. */
 export interface Picture {
   readonly input: PlanInput;
+  /** Without a hash: no pass was made yet, or the planner failed. */
   readonly plan: Plan;
+  /** What is wrong in the newest commit's manifests, with positions; or its warnings. */
+  readonly headProblems: readonly ManifestProblem[];
 }
 
 /** Instances as hosts show them, by slot key and generation. */
@@ -211,11 +215,19 @@ function sumUsage(all: readonly Usage[]): Usage {
 }
 
 /** What runs, then what was refused. */
-export function revisionRows({ input }: Picture): RevisionRow[] {
+export function revisionRows({ input, headProblems }: Picture): RevisionRow[] {
   const { revision, rejected } = input.memory;
   const rows: RevisionRow[] = [];
-  if (revision !== null) rows.push({ commit: revision.commit, state: "running", atMs: revision.atMs, why: "newest valid commit" });
-  if (rejected !== null) rows.push({ commit: rejected.commit, state: "rejected", atMs: rejected.atMs, why: rejected.why });
+  if (revision !== null)
+    rows.push({
+      commit: revision.commit,
+      state: "running",
+      atMs: revision.atMs,
+      why: "newest valid commit",
+      problems: rejected === null ? headProblems : [],
+    });
+  if (rejected !== null)
+    rows.push({ commit: rejected.commit, state: "rejected", atMs: rejected.atMs, why: rejected.why, problems: headProblems });
   return rows;
 }
 

@@ -4,7 +4,6 @@ import { UserError } from "../core/errors/user-error.ts";
 import { explain } from "../plan/explain.ts";
 import { confirmEvent, holdEvent, hostEvent, HOST_VERBS, releaseEvent, type HoldRequest, type HostRequest } from "./operator.ts";
 import { objectRows, statusReport } from "./report.ts";
-import type { Picture } from "./rows.ts";
 import { clearSocketPath } from "./socket.ts";
 import type { ControlTarget, SimFault } from "./target.ts";
 import { findTask, RECENT_TASKS, taskRows, taskTrace } from "./tasks.ts";
@@ -60,25 +59,19 @@ function replyError(reply: FastifyReply, error: unknown, onTrouble: (error: unkn
   } satisfies ErrorReply);
 }
 
-function pictureOf(target: ControlTarget): Picture {
-  const picture = target.picture();
-  if (picture !== null) return picture;
-  throw new UserError("daemon-starting", "the daemon has not made its first pass yet", "Try again in a moment.");
-}
-
 function addReads(server: FastifyInstance, target: ControlTarget): void {
   const recent = () => target.journal.recentTasks(RECENT_TASKS);
-  server.get("/v1/status", () => statusReport(pictureOf(target), target.fleet, recent()));
+  server.get("/v1/status", () => statusReport(target.picture(), target.fleet, recent()));
   server.get<{ Params: { kind: ObjectKind }; Querystring: { name?: string } }>(
     "/v1/get/:kind",
     { schema: { params: { type: "object", properties: { kind: { enum: OBJECT_KINDS } } } } },
-    ({ params, query }) => objectRows(params.kind, query.name ?? null, pictureOf(target), recent()),
+    ({ params, query }) => objectRows(params.kind, query.name ?? null, target.picture(), recent()),
   );
   server.get<{ Querystring: { subject: string } }>(
     "/v1/explain",
     { schema: { querystring: { type: "object", required: ["subject"], properties: { subject: { type: "string" } } } } },
     ({ query }) => {
-      const { input, plan } = pictureOf(target);
+      const { input, plan } = target.picture();
       return { subject: query.subject, lines: explain(input, plan, query.subject) };
     },
   );
@@ -105,7 +98,7 @@ function addWrites(server: FastifyInstance, target: ControlTarget): void {
     "/v1/hold",
     { schema: { body: bodySchema({ target: TEXT, who: TEXT, why: TEXT, forMs: duration }) } },
     ({ body }) => {
-      target.record(holdEvent(pictureOf(target), body));
+      target.record(holdEvent(target.picture(), body));
       return { ok: true };
     },
   );
@@ -113,7 +106,7 @@ function addWrites(server: FastifyInstance, target: ControlTarget): void {
     "/v1/release",
     { schema: { body: bodySchema({ target: TEXT, who: TEXT }) } },
     ({ body }) => {
-      target.record(releaseEvent(pictureOf(target), body));
+      target.record(releaseEvent(target.picture(), body));
       return { ok: true };
     },
   );
@@ -121,7 +114,7 @@ function addWrites(server: FastifyInstance, target: ControlTarget): void {
     "/v1/confirm",
     { schema: { body: bodySchema({ hash: TEXT, who: TEXT }) } },
     ({ body }) => {
-      target.record(confirmEvent(pictureOf(target), body));
+      target.record(confirmEvent(target.picture(), body));
       return { ok: true };
     },
   );
@@ -129,7 +122,7 @@ function addWrites(server: FastifyInstance, target: ControlTarget): void {
     "/v1/host",
     { schema: { body: bodySchema({ host: TEXT, verb: { enum: HOST_VERBS }, who: TEXT, why: ANY_TEXT }) } },
     ({ body }) => {
-      target.record(hostEvent(pictureOf(target), body));
+      target.record(hostEvent(target.picture(), body));
       return { ok: true };
     },
   );

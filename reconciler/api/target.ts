@@ -8,8 +8,8 @@ import type { LiveEvent } from "./types.ts";
 /** What the control server needs of a running reconciler; wired by the composition root. */
 export interface ControlTarget {
   readonly fleet: string;
-  /** What the newest pass saw and decided; null before the first. */
-  picture(): Picture | null;
+  /** What the newest pass saw and decided. */
+  picture(): Picture;
   readonly journal: Pick<Journal, "eventsOfTask" | "recentTasks" | "eventsOfSet">;
   /** Journals what an operator said, and makes the next pass come at once. */
   record(event: OperatorEvent): void;

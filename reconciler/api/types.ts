@@ -1,3 +1,4 @@
+import type { ManifestProblem } from "../core/manifests.ts";
 import type { Change, HeldDestroys, Problem } from "../core/plan.ts";
 import type { TaskTrigger, TaskVerdict } from "../core/memory.ts";
 
@@ -114,6 +115,8 @@ export interface RevisionRow {
   readonly state: "running" | "rejected";
   readonly atMs: number;
   readonly why: string;
+  /** Errors that refuse it, or its warnings, with file, line and column; known only to a running daemon. */
+  readonly problems: readonly ManifestProblem[];
 }
 
 export interface HoldRow {

@@ -1,6 +1,7 @@
 import type { ControlTarget, FolderPlan, SimFault } from "../api/target.ts";
 import type { Picture } from "../api/rows.ts";
 import { tellLive } from "../api/live.ts";
+import { NO_DESIRED } from "./offline.ts";
 import { UserError } from "../core/errors/user-error.ts";
 import type { Plan } from "../core/plan.ts";
 import { createManifestLoader, type ManifestLoader } from "../io/manifests/loader.ts";
@@ -14,7 +15,7 @@ import { whatIf } from "./what-if.ts";
 
 /** What the control server shows and does, over a running reconciler. */
 export function controlTarget({ reconciler, hosts, journal, clock }: Composition, fleet: string): ControlTarget {
-  const picture = (): Picture | null => pictureOf(reconciler, clock);
+  const picture = (): Picture => pictureOf(reconciler, clock);
   const loader = createManifestLoader();
   return {
     fleet,
@@ -28,16 +29,20 @@ export function controlTarget({ reconciler, hosts, journal, clock }: Composition
   };
 }
 
-/** The newest pass with what is known now; null before the first valid revision. */
-function pictureOf(reconciler: Reconciler, clock: Composition["clock"]): Picture | null {
-  const { desired, memory, fleet, pass } = reconciler.view();
-  if (desired === null || pass === null) return null;
-  const { startedAtMs, destroysFrozen, busy } = pass.input;
+/** The newest pass with what is known now. */
+function pictureOf(reconciler: Reconciler, clock: Composition["clock"]): Picture {
+  const { desired: lastGood, memory, fleet, pass, source } = reconciler.view();
+  const desired = lastGood ?? NO_DESIRED;
+  const { startedAtMs, destroysFrozen, busy } = pass?.input ?? {
+    startedAtMs: clock.monotonic(),
+    destroysFrozen: null,
+    busy: new Set<string>(),
+  };
   const input = { nowMs: clock.now(), monotonicMs: clock.monotonic(), startedAtMs, desired, destroysFrozen, memory, fleet, busy };
-  return { input, plan: pass.plan ?? noPlan(desired.revision.commit, pass.violations) };
+  return { input, plan: pass?.plan ?? noPlan(desired.revision.commit, pass?.violations ?? []), headProblems: source.problems };
 }
 
-/** Shown when the planner failed: nothing is done, and why. */
+/** Before the first pass, and when the planner failed: nothing is done, and why. */
 function noPlan(commit: string, violations: readonly { readonly code: string; readonly text: string }[]): Plan {
   const problems = violations.map(({ code, text }) => ({
     code,
@@ -57,11 +62,10 @@ function record(reconciler: Reconciler, event: OperatorEvent): void {
   }
 }
 
-async function planFolder(picture: Picture | null, loader: ManifestLoader, dir: string, signal: AbortSignal): Promise<FolderPlan> {
+async function planFolder({ input }: Picture, loader: ManifestLoader, dir: string, signal: AbortSignal): Promise<FolderPlan> {
   const { desired, problems } = await desiredFromFolder(dir, signal, loader);
   if (desired === null) return { kind: "invalid", problems };
-  if (picture === null) throw new UserError("daemon-starting", "the daemon has not made its first pass yet", "Try again in a moment.");
-  return { kind: "plan", plan: createPlanner().plan(whatIf(picture.input, desired)) };
+  return { kind: "plan", plan: createPlanner().plan(whatIf(input, desired)) };
 }
 
 /** Until it is switched on again. */

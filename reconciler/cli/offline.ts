@@ -40,7 +40,7 @@ export async function openOffline(state: StateFolder): Promise<OfflineFleet> {
   const input = offlineInput(saved, desired);
   return {
     name,
-    picture: { input, plan: createPlanner().plan(input) },
+    picture: { input, plan: createPlanner().plan(input), headProblems: [] },
     recentTasks: saved.recentTasks,
     eventsOfTask: (taskId) => withJournal(state, (journal) => journal.eventsOfTask(taskId)),
   };
@@ -98,7 +98,8 @@ function readSimHosts(path: string): Map<string, HostView> {
   }
 }
 
-const NO_DESIRED: Desired = { revision: { commit: "" }, pools: new Map(), hosts: [], sets: new Map() };
+/** Before any manifests were valid. */
+export const NO_DESIRED: Desired = { revision: { commit: "" }, pools: new Map(), hosts: [], sets: new Map() };
 
 /** Desired of the revision the journal says is running. */
 async function lastGood(state: StateFolder, memory: Memory): Promise<Desired> {

@@ -73,6 +73,7 @@ describe("a running daemon and the verbs that speak with it", () => {
     const report = await status((report) => report["rejected"] !== null);
     expect(report).toMatchObject({ instances: { wanted: 3, ready: 3 }, problems: [{ code: "frozen", subject: "source" }] });
     expect((await setpoint("status")).stdout).toMatch(/^refused +[0-9a-f]{7}: sets\/broken\.yaml:1:1/m);
+    expect((await setpoint("get", "revisions")).stdout).toMatch(/rejected[^]*\nsets\/broken\.yaml:1:1: error: /);
     edit(join(fleet, "sets/broken.yaml"), "kind: Set\n", "");
     commit(fleet);
     await status((report) => report["rejected"] === null);
@@ -147,6 +148,21 @@ describe("a running daemon and the verbs that speak with it", () => {
     await setpoint("release", "pool/lab");
     end.abort();
     expect((await watching).exitCode).toBe(0);
+  });
+});
+
+describe("a daemon whose repository has no valid commit yet", () => {
+  test("says what is wrong instead of ending", async () => {
+    const end = new AbortController();
+    const lone = cli({ cwd: here.dir, env, interrupted: end.signal }, "daemon", "--repo", "nowhere", "--state", "lone");
+    const refused = await until(async () => {
+      const { stdout } = await cli({ cwd: here.dir }, "status", "--state", "lone");
+      return stdout.includes("refused") ? stdout : null;
+    });
+    expect(refused).toMatch(/^state +starting\nrevision +none yet\nrefused +source: .*nowhere/m);
+    expect((await cli({ cwd: here.dir }, "plan", "fleet", "--state", "lone")).exitCode).toBe(2);
+    end.abort();
+    expect((await lone).exitCode).toBe(0);
   });
 });
 

@@ -50,10 +50,7 @@ export async function apply(terminal: Terminal, given: string, options: ApplyOpt
 }
 
 async function refuseWhileDaemonRuns(state: StateFolder): Promise<void> {
-  const status = await askDaemon<object>(state, "/v1/status").catch((error: unknown) => {
-    if (error instanceof UserError && error.code === "daemon-starting") return {};
-    throw error;
-  });
+  const status = await askDaemon<object>(state, "/v1/status");
   if (status === null) return;
   throw new UserError(
     "daemon-running",

@@ -1,5 +1,6 @@
 import { objectRows } from "../../api/report.ts";
 import type { ObjectKind, ObjectRows } from "../../api/types.ts";
+import { printProblems } from "../../core/problems.ts";
 import { columnsOf } from "../columns.ts";
 import { printNote } from "../fail.ts";
 import { readFleet } from "../read.ts";
@@ -25,5 +26,12 @@ export async function get(
   }
   const columns = columnsOf(kind, Date.now());
   await printRows(terminal.out, rows, columns, options.output);
+  if (options.output === "text" || options.output === "wide") printHeadProblems(terminal, rows);
   return 0;
+}
+
+/** Below revisions: what is wrong in the newest commit, file by file. */
+function printHeadProblems(terminal: Terminal, rows: ObjectRows[ObjectKind]): void {
+  const problems = rows.flatMap((row) => ("problems" in row ? row.problems : []));
+  if (problems.length > 0) terminal.out.write(`\n${printProblems(problems)}\n`);
 }

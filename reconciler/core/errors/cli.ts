@@ -73,10 +73,6 @@ export const CLI_ERRORS = {
     what: "`setpoint host confirm-dead` was asked for a host whose agent answers.",
     fix: "A machine that answers is not dead. To empty it, drain it.",
   },
-  "daemon-starting": {
-    what: "The daemon has just started and has not made its first pass.",
-    fix: "Try again in a moment.",
-  },
   "not-simulated": {
     what: "Faults can be put only on simulated hosts.",
     fix: "Use `setpoint sim` with a daemon whose pools have simulated hosts (agent: sim), such as the demo's.",
