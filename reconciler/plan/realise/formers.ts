@@ -1,4 +1,7 @@
 import type { Claim } from "../../core/memory.ts";
+import { slotKey } from "../../core/ids.ts";
+import { failureOf } from "../diff/assess.ts";
+import { backoffInMs } from "../diff/backoff.ts";
 import { fencedInMs, type HostStatus } from "../fleet/host-status.ts";
 import type { SlotFacts } from "../diff/slot-facts.ts";
 import { releaseHost, stopMs, takeDown } from "../steps/instance-steps.ts";
@@ -27,6 +30,8 @@ export function clearFormers(
 ): Cleared {
   const gone: number[] = [];
   let blocker: string | null = null;
+  const failure = failureOf(work.draft.context, slot);
+  const retryInMs = failure === null ? 0 : backoffInMs(slotKey(work.draft.name, slot.index), failure, work.draft.context.nowMs);
   for (const [name, onHost] of Map.groupBy(formers, (former) => former.host)) {
     const host = work.pass.fleet.hostOf(name);
     const stop = reasonToLeave(work, host);
@@ -38,6 +43,11 @@ export function clearFormers(
       if (fencedMs !== 0) blocker ??= stop;
       wakeIn(work, fencedMs === 0 ? null : fencedMs);
       for (const former of onHost) leave(work, slot, former, stop, announce === "announce");
+    } else if (retryInMs > 0) {
+      const text = "its last step failed, waiting before the next try";
+      blocker ??= text;
+      wakeIn(work, retryInMs);
+      for (const former of onHost) leave(work, slot, former, text, announce === "announce");
     } else {
       gone.push(...clearHost(work, slot, onHost, current, needs));
       if (announce === "announce") for (const former of onHost) announceCleanup(work, slot, former, current);
