@@ -248,8 +248,9 @@ class FleetReconciler implements Reconciler {
     this.#pass = result;
     logPass(log, result, durationMs);
     this.#emit({ type: "passed", result, full, durationMs });
-    // The inventory of this pass changes what the next one may do.
-    if (this.#ledger.memory().uninventoried?.size !== uninventoried) this.#loop.request(this.#options.debounceMs);
+    // What this pass journalled (the inventory, claims that are over) changes what the next one decides, and no step will call for it.
+    const inventoriedMore = this.#ledger.memory().uninventoried?.size !== uninventoried;
+    if (inventoriedMore || onlyJournals(result)) this.#loop.request(this.#options.debounceMs);
     this.#checkSettled();
     return result.plan?.wakeAtMs ?? null;
   }
@@ -347,6 +348,11 @@ class FleetReconciler implements Reconciler {
     this.#deciding.abort(reason);
     this.#lifetime.abort(reason);
   }
+}
+
+/** A sound plan that wrote to the journal and has no actions. */
+function onlyJournals({ plan, violations }: PassResult): boolean {
+  return plan !== null && violations.length === 0 && plan.intents.length > 0 && plan.actions.length === 0;
 }
 
 function isOperators(events: readonly EventBody[]): boolean {

@@ -151,6 +151,23 @@ describe("a running daemon and the verbs that speak with it", () => {
   });
 });
 
+describe("destroys over the budget", () => {
+  test("wait until somebody confirms them", async () => {
+    edit(join(fleet, "sets/web.yaml"), "replicas: 3", "replicas: 0");
+    const planned = await setpoint("plan", "fleet");
+    expect(planned.exitCode).toBe(3);
+    const head = commit(fleet);
+    const report = await status((report) => report["commit"] === head && report["state"] === "blocked");
+    const [held] = report["held"] as { hash: string; destroys: number; budget: number }[];
+    expect(planned.stdout).toContain(`${held!.destroys} destroys, budget ${held!.budget}; go on with: setpoint confirm ${held!.hash}\n`);
+    expect((await setpoint("status")).stdout).toContain(`setpoint confirm ${held!.hash}`);
+    expect((await setpoint("confirm", held!.hash)).stdout).toBe("confirmed: the held destroys go on\n");
+    const done = await status((report) => report["state"] === "converged");
+    expect(done).toMatchObject({ held: [], instances: { wanted: 0, ready: 0 } });
+    edit(join(fleet, "sets/web.yaml"), "replicas: 0", "replicas: 3");
+  });
+});
+
 describe("a daemon whose repository has no valid commit yet", () => {
   test("says what is wrong instead of ending", async () => {
     const end = new AbortController();
