@@ -56,7 +56,7 @@ describe("a Set with zone rules", () => {
     setHostUsable(index, "b-0", null);
     expect(usableZones(index, web)).toEqual(["a", "b"]);
     const more = placeSlots(index, web, { slots: slotsOf(6) });
-    expect(more.map((result) => result.host?.[0]).sort()).toEqual(["a", "a", "b", "b", "b", "b"]);
+    expect(more.filter((result) => result.host === "b-0")).toHaveLength(4);
     expect(zoneShortfall(index, web, 4)).toBeNull();
     expect(zoneShortfall(index, makeSet("web"), 99)).toBeNull();
   });
