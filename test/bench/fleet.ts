@@ -1,6 +1,7 @@
 import type { Manifest, Set as SetManifest } from "../../reconciler/core/manifest-types.ts";
 import type { Loaded, Manifests } from "../../reconciler/core/manifests.ts";
 import { gather, loaded } from "../desired/documents.ts";
+import { randomFrom } from "./placement.ts";
 
 /** A fleet of the design's shape: ten zones, 6.6 Instances a host, three containers each. */
 export interface BenchFleet {
@@ -30,7 +31,9 @@ export function withOneChange(fleet: BenchFleet, round: number): Manifests {
   const { manifests } = fleet;
   const position = Math.floor(manifests.sets.length / 2);
   const before = manifests.sets[position]!.manifest;
-  const containers = before.spec.template.containers.map((container, at) => (at === 0 ? { ...container, image: `shop/changed:${round}` } : container));
+  const containers = before.spec.template.containers.map((container, at) =>
+    at === 0 ? { ...container, image: `shop/changed:${round}` } : container,
+  );
   const changed: Loaded<SetManifest> = loaded({ ...before, spec: { ...before.spec, template: { ...before.spec.template, containers } } });
   const sets = manifests.sets.map((set, at) => (at === position ? changed : set));
   return { ...manifests, revision: { commit: `c0ffee${round}` }, sets };
@@ -96,16 +99,5 @@ function setOf(number: number, replicas: number, random: () => number): Manifest
         ...(random() < 0.1 && replicas > 2 ? { zones: { min: 2 } } : {}),
       },
     },
-  };
-}
-
-/** Numbers in [0, 1) that are the same in every run (mulberry32). */
-function randomFrom(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
   };
 }

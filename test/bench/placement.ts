@@ -46,7 +46,7 @@ export function benchPlacement(hosts: number, sets: PlacementFigures["sets"], ru
   return { hosts, sets, placed, perSecond: Math.round(1000 * median(times)), baselinePerSecond: Math.round(1000 * median(baselineTimes)) };
 }
 
-interface SizedSet {
+export interface SizedSet {
   readonly set: DesiredSet;
   readonly count: number;
 }
@@ -64,7 +64,7 @@ function placeSlotsOf(index: HostIndex, { set, count }: SizedSet): (string | nul
 }
 
 /** The plain loop: every host is filtered and scored for every slot. */
-function scanOf(index: HostIndex, { set, count }: SizedSet): (string | null)[] {
+export function scanOf(index: HostIndex, { set, count }: SizedSet): (string | null)[] {
   const query = openQuery(index, set);
   const { candidates, concerning } = openSearch(query);
   const claim = { resources: set.resources, hostPorts: set.hostPorts, core: set.priority === "core" };
@@ -178,7 +178,7 @@ function firstSlots(sets: readonly SizedSet[], slots: number): SizedSet[] {
 }
 
 /** Numbers in 0..1 that are the same in every run (mulberry32). */
-function randomFrom(seed: number): () => number {
+export function randomFrom(seed: number): () => number {
   let state = seed;
   return () => {
     state = (state + 0x6d2b79f5) | 0;
@@ -188,7 +188,7 @@ function randomFrom(seed: number): () => number {
   };
 }
 
-function median(values: readonly number[]): number {
+export function median(values: readonly number[]): number {
   return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)]!;
 }
 

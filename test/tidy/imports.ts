@@ -19,12 +19,10 @@ const FLOORS: Readonly<Record<string, readonly string[]>> = {
 const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   "@bomb.sh/tab": ["reconciler/cli/completion.ts"],
   ajv: ["reconciler/io/manifests/", "reconciler/api/"],
-  "ajv-formats": ["reconciler/io/manifests/", "reconciler/api/"],
   chokidar: ["reconciler/io/git/"],
   commander: ["reconciler/cli/"],
   execa: ["reconciler/sys/exec.ts"],
   fastify: ["reconciler/api/"],
-  "ipaddr.js": ["reconciler/core/addresses.ts"],
   pino: ["reconciler/sys/log.ts"],
   "simple-git": ["reconciler/io/git/"],
   yaml: ["reconciler/io/manifests/", "reconciler/cli/"],
