@@ -10,7 +10,7 @@ export interface BenchFleet {
   readonly manifests: Manifests;
 }
 
-const ZONES = "abcdefghij";
+const ZONES = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j"];
 const RACK = 25;
 
 /** Sets of 1 to 100 replicas, ten on average; a tenth core, a tenth with a volume, a fifth with placement rules. */
@@ -41,7 +41,7 @@ export function withOneChange(fleet: BenchFleet, round: number): Manifests {
 
 function poolOf(hosts: number): Manifest {
   const perRack = Math.ceil(hosts / ZONES.length / RACK);
-  const entries = [...ZONES].flatMap((zone) =>
+  const entries = ZONES.flatMap((zone) =>
     Array.from({ length: perRack }, (_, rack) => {
       const inRack = Math.min(RACK, Math.ceil(hosts / ZONES.length) - rack * RACK);
       const big = rack % 2 === 1;
