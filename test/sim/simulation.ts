@@ -44,7 +44,6 @@ export class Simulation {
   violation: Violation | null = null;
   counts = { events: 0, lives: 0, passes: 0, applies: 0, plansWithWork: 0 };
   #journal: Journal = openMemoryJournal();
-  #journalLost = false;
 
   constructor(seed: string | number) {
     this.random = createRandom(seed);
@@ -53,7 +52,6 @@ export class Simulation {
       monotonicMs: () => this.clock.monotonic(),
       keepForMs: (host) => this.#keepForMs(host),
       confirmedDead: (host) => this.declaredDead.has(host),
-      unknown: (host) => this.#isUnknown(host),
       capacityChanged: () => false,
       note: (line) => this.note(line),
       broken: (violation) => this.broken(violation),
@@ -129,7 +127,6 @@ export class Simulation {
   loseJournal(): void {
     this.kill("and its journal is lost");
     this.#journal = openMemoryJournal();
-    this.#journalLost = true;
   }
 
   /** What an operator says; false when it makes no sense just now. */
@@ -162,7 +159,7 @@ export class Simulation {
         const plan = planner.plan(input);
         try {
           checkPlan(input, plan);
-          if (this.random.chance(0.05)) compareWithFresh(input, plan);
+          if (this.random.chance(0.05) || (this.over && this.counts.passes % 5 === 0)) compareWithFresh(input, plan);
         } catch (error) {
           if (!(error instanceof Violation)) throw error;
           this.broken(error);
@@ -182,11 +179,6 @@ export class Simulation {
         return connection.apply(host, request, signal);
       },
     };
-  }
-
-  #isUnknown(host: string): boolean {
-    if (!this.#journalLost) return false;
-    return this.life?.reconciler.view().memory.uninventoried?.has(host) ?? true;
   }
 
   #keepForMs(host: string): number {

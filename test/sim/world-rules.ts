@@ -27,8 +27,6 @@ export interface RuleContext {
   keepForMs(host: string): number;
   /** An operator said that the host is off for good; what it does when it comes back is not the reconciler's. */
   confirmedDead(host: string): boolean;
-  /** The journal was lost, and the host was not heard since: nobody can know which addresses it uses. */
-  unknown(host: string): boolean;
   /** A commit changed the host's capacity, so what was reserved may be over it. */
   capacityChanged(host: string): boolean;
   /** Adds a line to the story. */
@@ -141,10 +139,6 @@ export class WorldRules implements SimWitness {
         .map(([key, other]) => `${key} on ${other.name}`);
       if (names.length > 1) this.#break("10 addresses", `${ip} is used by ${names.join(" and ")}`);
     }
-  }
-
-  #isExcused(host: string): boolean {
-    return this.#context.confirmedDead(host) || this.#context.unknown(host);
   }
 
   #holdsAddress(host: SimHost, key: string, ip: string): boolean {
