@@ -16,7 +16,7 @@ import { liveSlots } from "./fleet/slot-counts.ts";
 import { createAddressPool, freeAddress, freeAddressCount, holdAddress, type AddressPool } from "./place/addresses.ts";
 import { createHostIndex, type HostIndex } from "./place/host-index.ts";
 import { mark, release, reserve, rollback } from "./place/reservations.ts";
-import { losesData, realiseSet } from "./realise/realise-set.ts";
+import { losesData, realiseSet, shortfallProblem } from "./realise/realise-set.ts";
 import { problemsOf, type PassContext, type SetWork } from "./realise/set-work.ts";
 import { draftSet, factsOf, type FleetFacts, type SetDraft } from "./set-draft.ts";
 import { purgeTrash } from "./steps/purge.ts";
@@ -184,7 +184,8 @@ function refreshSet(state: PlannerState, input: PlanInput, name: string): void {
   if (settled !== null) {
     const { slots, wakeAtMs } = settled;
     takeHoldings(state, name, settled.holdings);
-    const result = { name, changes: [], events: [], problems: [], wakeAtMs, unchanged: slots };
+    const problems = settled.shortfall === null ? [] : [shortfallProblem(name, settled.shortfall)];
+    const result = { name, changes: [], events: [], problems, wakeAtMs, unchanged: slots };
     state.sets.set(name, { desired, memory, known: null, holdings: settled.holdings, result });
     sleepUntil(state, name, wakeAtMs);
     return;

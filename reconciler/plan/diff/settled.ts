@@ -5,6 +5,7 @@ import { targetCount } from "../desired/count.ts";
 import type { Holdings } from "../fleet/holdings.ts";
 import type { HostStatus } from "../fleet/host-status.ts";
 import type { SetOnHost, SetSightings } from "../fleet/sightings.ts";
+import { describeShortfall, hasZoneRules } from "../place/zones.ts";
 import { unfitReason } from "./assess.ts";
 import { claimFits } from "./claim-fits.ts";
 
@@ -21,6 +22,8 @@ export interface SettledContext {
 export interface SettledSet {
   readonly slots: number;
   readonly holdings: Holdings;
+  /** In which way a promise about zones is not kept all the same; null when it is. */
+  readonly shortfall: string | null;
   /** Wall clock; when a schedule changes its count. */
   readonly wakeAtMs: number | null;
 }
@@ -32,21 +35,24 @@ export interface SettledSet {
  */
 export function settledSet(context: SettledContext, set: DesiredSet, memory: SetMemory, seen: SetSightings): SettledSet | null {
   if (memory.task !== null || memory.failures.size > 0) return null;
-  // Promises about zones are weighed with the whole index at hand.
-  if (set.placement.zonesMin > 1 || set.placement.zonesSurvive > 0) return null;
   const target = targetCount(set, memory.count, context.nowMs, context.zones);
   if (set.count.kind === "elastic" && memory.count !== target.count) return null;
-  if (memory.slots.size !== target.count) return null;
+  const total = target.count + target.spare;
+  if (memory.slots.size !== total) return null;
   const volumes = set.template.volumes.filter((volume) => volume.kind === "lvm").length;
   const holdings: { rooms: Holdings["rooms"][number][]; leases: Holdings["leases"][number][] } = { rooms: [], leases: [] };
+  const inZone = hasZoneRules(set) ? new Map<string, number>() : null;
   for (const [host, on] of seen) {
     const status = context.statusOf(host);
     if (status === undefined || status.reach !== "ok" || unfitReason(set, status) !== null) return null;
     if (on.ports.length !== on.instances.length || on.volumes.length !== volumes * on.instances.length) return null;
-    if (!takeHost(set, memory, target.count, host, on, holdings)) return null;
+    if (!takeHost(set, memory, total, host, on, holdings)) return null;
+    const zone = status.desired!.zone;
+    inZone?.set(zone, (inZone.get(zone) ?? 0) + on.instances.length);
   }
-  if (holdings.rooms.length !== target.count) return null;
-  return { slots: target.count, holdings, wakeAtMs: target.nextChangeMs };
+  if (holdings.rooms.length !== total) return null;
+  const shortfall = target.shortfall ?? (inZone === null ? null : describeShortfall(set, inZone, target.count));
+  return { slots: total, holdings, shortfall, wakeAtMs: target.nextChangeMs };
 }
 
 /** True when every Instance on the host is a wanted slot's and up to date; adds what they hold. */

@@ -23,11 +23,14 @@ export interface AddressPool {
 
 /** Throws for a CIDR or reserved range that validation would have refused. */
 export function createAddressPool(network: DesiredPool["network"]): AddressPool {
-  const { first, size, leasable, free } = layoutOf(network);
-  return { first, size, taken: leasable.map((word) => ~word), leasable, holders: new Map(), cursor: 0, free };
+  const { first, size, leasable, barred, free } = layoutOf(network);
+  return { first, size, taken: barred.slice(), leasable, holders: new Map(), cursor: 0, free };
 }
 
-type Layout = Pick<AddressPool, "first" | "size" | "leasable" | "free">;
+interface Layout extends Pick<AddressPool, "first" | "size" | "leasable" | "free"> {
+  /** The opposite of `leasable`: what is taken before anything is leased. */
+  readonly barred: Uint32Array;
+}
 
 /** By network, which never changes: a /8 is half a million words. */
 const layouts = new WeakMap<DesiredPool["network"], Layout>();
@@ -46,7 +49,7 @@ function layoutOf(network: DesiredPool["network"]): Layout {
     setBits(leasable, range.first - cidr.first, range.last - cidr.first);
     free += range.last - range.first + 1;
   }
-  const layout = { first: cidr.first, size, leasable, free };
+  const layout = { first: cidr.first, size, leasable, barred: leasable.map((word) => ~word), free };
   layouts.set(network, layout);
   return layout;
 }

@@ -18,20 +18,34 @@ export function usableZones(index: HostIndex, set: DesiredSet): string[] {
   return query.zones.map((zone) => index.zones[zone]!).sort(compareText);
 }
 
-/**
- * In which way the Set, as reserved now, breaks its zone rules: too few zones, or fewer than `wished` Instances
- * left after the loss of its fullest zone. null when it keeps them.
- */
+/** In which way the Set, as reserved now, breaks its zone rules; null when it keeps them. */
 export function zoneShortfall(index: HostIndex, set: DesiredSet, wished: number): string | null {
-  const { zonesMin, zonesSurvive } = set.placement;
-  if (zonesMin <= 1 && zonesSurvive === 0) return null;
+  if (!hasZoneRules(set)) return null;
   const query = openQuery(index, set);
-  const counts = [...query.inZone].map((count, zone) => ({ count, name: index.zones[zone]! })).filter(({ count }) => count > 0);
-  const { count: total } = query;
+  const counts = new Map([...query.inZone].flatMap((count, zone) => (count > 0 ? [[index.zones[zone]!, count] as const] : [])));
   closeQuery(query);
-  const fullest = counts.reduce((most, zone) => (zone.count > most.count ? zone : most), { count: 0, name: "" });
+  return describeShortfall(set, counts, wished);
+}
+
+/** True for a Set that promises anything about zones. */
+export function hasZoneRules({ placement }: DesiredSet): boolean {
+  return placement.zonesMin > 1 || placement.zonesSurvive > 0;
+}
+
+/**
+ * Too few zones, or fewer than `wished` Instances left after the loss of the fullest zone, by the number of Instances in each
+ * zone that has any. null when the Set keeps its rules.
+ */
+export function describeShortfall({ placement }: DesiredSet, counts: ReadonlyMap<string, number>, wished: number): string | null {
+  let total = 0;
+  let fullest = { name: "", count: 0 };
+  for (const [name, count] of [...counts].sort(([a], [b]) => compareText(a, b))) {
+    total += count;
+    if (count > fullest.count) fullest = { name, count };
+  }
+  const { zonesMin, zonesSurvive } = placement;
   const parts: string[] = [];
-  if (counts.length < Math.min(zonesMin, total)) parts.push(`in ${zonesText(counts.length)} of at least ${zonesMin}`);
+  if (counts.size < Math.min(zonesMin, total)) parts.push(`in ${zonesText(counts.size)} of at least ${zonesMin}`);
   if (zonesSurvive > 0 && total - fullest.count < wished && fullest.count > 0) {
     parts.push(`the loss of zone ${fullest.name} would leave ${total - fullest.count} of ${wished}`);
   }

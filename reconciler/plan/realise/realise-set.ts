@@ -1,6 +1,6 @@
 import type { DesiredSet } from "../../core/desired.ts";
 import type { Claim } from "../../core/memory.ts";
-import type { Decision } from "../../core/plan.ts";
+import type { Decision, Problem } from "../../core/plan.ts";
 import { instanceOf, type Assessment } from "../diff/assess.ts";
 import type { SlotFacts } from "../diff/slot-facts.ts";
 import { zoneShortfall } from "../place/zones.ts";
@@ -304,7 +304,11 @@ function noteShortfall(work: SetWork): void {
   const { set, target, name } = work.draft;
   if (set === null || target === null) return;
   const text = target.shortfall ?? zoneShortfall(work.pass.index, set, target.count);
-  if (text !== null) work.problems.push({ code: "zone-shortfall", severity: "warning", subject: `set/${name}`, text });
+  if (text !== null) work.problems.push(shortfallProblem(name, text));
+}
+
+export function shortfallProblem(set: string, text: string): Problem {
+  return { code: "zone-shortfall", severity: "warning", subject: `set/${set}`, text };
 }
 
 /** Journals the count of an elastic Set when it changes, so that it stays when its rules go. */
