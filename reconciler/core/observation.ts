@@ -88,6 +88,11 @@ export interface HostView {
   readonly heardAtMs: number | null;
   /** Why the host can't be reached, as the transport said it; empty while it can. */
   readonly problem: string;
+  /**
+   * Monotonic: until then its agent may hold a lease given under an earlier commit's longer `leaseFor`. Infinity: it may have
+   * none, and so never stop anything by itself. Absent: the pool's present lease is all there is.
+   */
+  readonly leasedUntilMs?: number;
 }
 
 export type Fleet = ReadonlyMap<string, HostView>;

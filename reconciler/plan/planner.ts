@@ -11,6 +11,7 @@ import { settledSet, type SettledContext } from "./diff/settled.ts";
 import { slotFacts, type SlotFacts } from "./diff/slot-facts.ts";
 import { holdingsOf, type Holdings } from "./fleet/holdings.ts";
 import { floorOn, hostLookup, indexHost, refreshHosts, uninventoriedReason, zonesByPool, type HostTable } from "./fleet/host-table.ts";
+import { hostStatus } from "./fleet/host-status.ts";
 import { createSightings, type Sightings, type SetSightings } from "./fleet/sightings.ts";
 import { liveSlots } from "./fleet/slot-counts.ts";
 import { createAddressPool, freeAddress, freeAddressCount, holdAddress, type AddressPool } from "./place/addresses.ts";
@@ -53,7 +54,8 @@ interface PlannerState {
   addresses: ReadonlyMap<string, AddressPool>;
   zones: ReadonlyMap<string, ReadonlySet<string>>;
   readonly hosts: HostTable;
-  readonly observations: Map<string, HostObservation>;
+  /** As last taken over; null for a host that was confirmed dead. */
+  readonly observations: Map<string, HostObservation | null>;
   readonly sightings: Sightings;
   readonly sets: Map<string, SetState>;
   /** Sets with room on a host. */
@@ -129,22 +131,36 @@ function takeHosts(state: PlannerState, input: PlanInput, dirty: Set<string>, re
     const status = hosts.statuses.get(name);
     if (status !== undefined) indexHost(index, status, fresh.has(name));
   }
-  for (const [name, { observation }] of input.fleet) {
-    const before = observations.get(name);
-    if (observation === null || before === observation) continue;
+  for (const [name, view] of input.fleet) {
+    const observation = isDead(input, name) ? null : view.observation;
+    const before = observations.get(name) ?? null;
+    if (before === observation) continue;
     for (const set of state.sightings.update(name, observation)) dirty.add(set);
     for (const set of floorChanges(before, observation)) state.open.add(set);
     observations.set(name, observation);
     if (!hosts.statuses.has(name)) moved.add(name);
   }
+  for (const name of observations.keys()) {
+    if (input.fleet.has(name)) continue;
+    for (const set of state.sightings.update(name, null)) dirty.add(set);
+    observations.delete(name);
+    moved.add(name);
+  }
   // A host that changed in reach or state matters to every Set that holds room there.
   for (const name of moved) for (const set of state.setsOn.get(name) ?? []) state.open.add(set);
 }
 
+/** What a host showed before it was confirmed dead is no news of it any more. */
+function isDead(input: PlanInput, name: string): boolean {
+  if (input.memory.hosts.get(name)?.confirmedDeadAtMs == null) return false;
+  const desired = input.desired.hosts.find((host) => host.name === name) ?? null;
+  return hostStatus(input, name, desired).reach === "dead";
+}
+
 /** Sets of which a host refuses other generations than before. */
-function floorChanges(before: HostObservation | undefined, after: HostObservation): Set<string> {
+function floorChanges(before: HostObservation | null, after: HostObservation | null): Set<string> {
   const sets = new Set<string>();
-  if (before?.floors === after.floors) return sets;
+  if (after === null || before?.floors === after.floors) return sets;
   for (const [key, floor] of Object.entries(after.floors)) {
     if (before?.floors[key] === floor) continue;
     const slot = parseSlotKey(key);

@@ -1,4 +1,5 @@
 import type { Fleet, HostObservation } from "../core/observation.ts";
+import type { FollowedHost } from "./follow.ts";
 import type { Clock, HostsListener } from "./ports.ts";
 
 /** What is known of every followed host, kept current by its listener. */
@@ -7,7 +8,7 @@ export interface FleetKeeper {
   readonly views: Fleet;
   readonly listener: HostsListener;
   /** Keep exactly these hosts; new ones begin as never heard. */
-  follow(hosts: Iterable<string>): void;
+  follow(hosts: readonly Pick<FollowedHost, "name" | "leaseForMs">[]): void;
   /** Nothing is known to keep this host from being worked on: it was observed and no problem is open. */
   reachable(host: string): boolean;
   /** The host's newest observation contains `version` of that run of its agent, or comes from another run. */
@@ -29,6 +30,7 @@ interface MutableView {
   readonly observation: HostObservation | null;
   heardAtMs: number | null;
   readonly problem: string;
+  leasedUntilMs?: number;
 }
 
 const UNHEARD: MutableView = { observation: null, heardAtMs: null, problem: "" };
@@ -37,6 +39,14 @@ const UNHEARD: MutableView = { observation: null, heardAtMs: null, problem: "" }
 export function createFleet(clock: Clock, watcher: FleetWatcher): FleetKeeper {
   const views = new Map<string, MutableView>();
   const unheard = new Set<string>();
+  const leases = new Map<string, number | null>();
+
+  /** An agent that had no lease has one now; an older one it may hold runs on. */
+  function heardNow(view: MutableView): MutableView {
+    view.heardAtMs = clock.monotonic();
+    if (view.leasedUntilMs === Infinity) delete view.leasedUntilMs;
+    return view;
+  }
 
   const listener: HostsListener = {
     observed(host, observation) {
@@ -44,7 +54,7 @@ export function createFleet(clock: Clock, watcher: FleetWatcher): FleetKeeper {
       if (before === undefined) return;
       unheard.delete(host);
       const newest = newestOf(before.observation, observation);
-      views.set(host, { observation: newest, heardAtMs: clock.monotonic(), problem: "" });
+      views.set(host, heardNow({ ...before, observation: newest, problem: "" }));
       if (newest !== before.observation || before.problem !== "") watcher.observed(host);
       watcher.heard(host);
     },
@@ -52,7 +62,7 @@ export function createFleet(clock: Clock, watcher: FleetWatcher): FleetKeeper {
     heard(host) {
       const view = views.get(host);
       if (view === undefined) return;
-      view.heardAtMs = clock.monotonic();
+      heardNow(view);
       watcher.heard(host);
     },
     lost(host, problem) {
@@ -69,16 +79,22 @@ export function createFleet(clock: Clock, watcher: FleetWatcher): FleetKeeper {
     views,
     listener,
     follow(hosts) {
-      const wanted = new Set(hosts);
+      const wanted = new Map(hosts.map((host) => [host.name, host.leaseForMs]));
       for (const host of views.keys()) {
         if (wanted.has(host)) continue;
         views.delete(host);
         unheard.delete(host);
+        leases.delete(host);
       }
-      for (const host of wanted) {
-        if (views.has(host)) continue;
-        views.set(host, { ...UNHEARD });
-        unheard.add(host);
+      for (const [host, leaseForMs] of wanted) {
+        const known = views.get(host);
+        if (known === undefined) {
+          views.set(host, { ...UNHEARD });
+          unheard.add(host);
+        } else if (leases.get(host) !== leaseForMs) {
+          views.set(host, { ...known, leasedUntilMs: olderLeaseUntil(known, leases.get(host) ?? null, clock.monotonic()) });
+        }
+        leases.set(host, leaseForMs);
       }
     },
     reachable(host) {
@@ -91,6 +107,11 @@ export function createFleet(clock: Clock, watcher: FleetWatcher): FleetKeeper {
     },
     unheard: () => unheard.size,
   };
+}
+
+/** When the lease that an agent may have been given until now is over, whatever the manifests say from now on. */
+function olderLeaseUntil(view: MutableView, leaseForMs: number | null, nowMs: number): number {
+  return Math.max(view.leasedUntilMs ?? 0, leaseForMs === null ? Infinity : nowMs + leaseForMs);
 }
 
 /** Replies can overtake each other: within one run of the agent the higher version wins, an equal one changes nothing. */

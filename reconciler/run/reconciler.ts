@@ -277,7 +277,7 @@ class FleetReconciler implements Reconciler {
     this.#followedAtMs = this.#ports.clock.monotonic();
     const memory = this.#ledger.memory();
     this.#hosts = hostsToFollow(desired, this.#hosts, memory);
-    this.#fleet.follow(this.#hosts.map((host) => host.name));
+    this.#fleet.follow(this.#hosts);
     this.#ports.hosts.follow(this.#hosts, this.#fleet.listener);
     if (!isFirst) return;
     const { running, sets } = memory;

@@ -66,7 +66,8 @@ export function freshObservation(input: PlanInput, host: string, pool: DesiredPo
 function isFenced(input: PlanInput, host: string, pool: DesiredPool | null, stopTimeoutMs: number): boolean {
   const leaseForMs = pool?.failure.leaseForMs ?? null;
   const silentMs = input.monotonicMs - (input.fleet.get(host)?.heardAtMs ?? input.startedAtMs);
-  return leaseForMs !== null && silentMs > leaseForMs + stopTimeoutMs;
+  const olderUntilMs = input.fleet.get(host)?.leasedUntilMs ?? 0;
+  return leaseForMs !== null && silentMs > leaseForMs + stopTimeoutMs && input.monotonicMs >= olderUntilMs;
 }
 
 function brakedPools(input: PlanInput, isFresh: (host: string) => boolean, isDead: (host: string) => boolean): Set<string> {

@@ -23,6 +23,8 @@ export interface HostStatus {
   readonly observation: HostObservation | null;
   /** Milliseconds since it was last heard. */
   readonly silentMs: number;
+  /** Milliseconds for which its agent may yet hold a lease given under an earlier commit. */
+  readonly leasedForMs: number;
   /** More of its pool's hosts are silent than the brake allows: nothing may move or be removed. */
   readonly braked: boolean;
 }
@@ -49,6 +51,7 @@ export function hostStatus(input: PlanInput, name: string, desired: DesiredHost 
     held: heldReason(input, name, desired),
     observation: view?.observation ?? null,
     silentMs,
+    leasedForMs: Math.max(0, (view?.leasedUntilMs ?? 0) - input.monotonicMs),
     braked: false,
   };
 }
@@ -88,9 +91,10 @@ export function holdOf(input: PlanInput, scope: "set" | "host" | "pool", name: s
 export function fencedInMs(host: HostStatus, stopTimeoutMs: number): number | null {
   if (host.reach === "dead") return 0;
   const leaseForMs = host.pool?.failure.leaseForMs ?? null;
-  if (leaseForMs === null) return null;
+  if (leaseForMs === null || host.leasedForMs === Infinity) return null;
   // 5 % for clocks that tick at different speeds.
-  return Math.max(0, leaseForMs * 1.05 + stopTimeoutMs + FENCE_MARGIN_MS - host.silentMs);
+  const presentMs = leaseForMs * 1.05 - host.silentMs;
+  return Math.max(0, Math.max(presentMs, host.leasedForMs * 1.05) + stopTimeoutMs + FENCE_MARGIN_MS);
 }
 
 /** Milliseconds until silence alone changes the host's reach; null when it can't. */
