@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import type { Manifest } from "../../reconciler/core/manifest-types.ts";
 import type { Plan } from "../../reconciler/core/plan.ts";
+import { compareText } from "../../reconciler/core/order.ts";
 import { createDesiredBuilder } from "../../reconciler/plan/desired/builder.ts";
 import { container, manifestsOf, pool, set } from "../desired/documents.ts";
 import { PureWorld } from "./pure-world.ts";
@@ -51,7 +52,7 @@ describe("planner", () => {
     const { world } = worldOf(pool("main"), set("web", { replicas: 6 }));
     world.converge();
     const zones = world.running().map((at) => at.split("-")[1]);
-    expect(zones.sort()).toEqual(["a", "a", "b", "b", "c", "c"]);
+    expect(zones.sort(compareText)).toEqual(["a", "a", "b", "b", "c", "c"]);
   });
 
   test("survive one zone: more Instances than replicas", () => {
