@@ -94,7 +94,8 @@ export function fencedInMs(host: HostStatus, stopTimeoutMs: number): number | nu
   if (leaseForMs === null || host.leasedForMs === Infinity) return null;
   // 5 % for clocks that tick at different speeds.
   const presentMs = leaseForMs * 1.05 - host.silentMs;
-  return Math.max(0, Math.max(presentMs, host.leasedForMs * 1.05) + stopTimeoutMs + FENCE_MARGIN_MS);
+  const leasedMs = host.leasedForMs > 0 ? Math.max(presentMs, host.leasedForMs * 1.05) : presentMs;
+  return Math.max(0, leasedMs + stopTimeoutMs + FENCE_MARGIN_MS);
 }
 
 /** Milliseconds until silence alone changes the host's reach; null when it can't. */
