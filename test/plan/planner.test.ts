@@ -315,14 +315,14 @@ describe("planner", () => {
     const { world } = worldOf(pool("main"), set("web", { replicas: 5 }), set("db", { replicas: 2, template: LVM }));
     world.converge();
     const before = world.running();
-    const addresses = [...world.hosts.values()].flatMap((host) => host.ports.map((port) => port.ip)).sort();
+    const addresses = [...world.hosts.values()].flatMap((host) => host.ports.map((port) => port.ip)).sort(compareText);
     const survivor = world.withoutJournal();
     expect(survivor.pass().plan.actions).toEqual([]);
     survivor.converge();
     expect(survivor.running()).toEqual(before);
     const leased = [...survivor.memory.sets.values()]
       .flatMap((memory) => [...memory.slots.values()].map((slot) => slot.current!.ip))
-      .sort();
+      .sort(compareText);
     expect(leased).toEqual(addresses);
   });
 
