@@ -51,7 +51,7 @@ describe("planner", () => {
   test("spreads over zones", () => {
     const { world } = worldOf(pool("main"), set("web", { replicas: 6 }));
     world.converge();
-    const zones = world.running().map((at) => at.split("-")[1]);
+    const zones = world.running().map((at) => at.split("-")[1]!);
     expect(zones.sort(compareText)).toEqual(["a", "a", "b", "b", "c", "c"]);
   });
 
@@ -321,7 +321,7 @@ describe("planner", () => {
     survivor.converge();
     expect(survivor.running()).toEqual(before);
     const leased = [...survivor.memory.sets.values()]
-      .flatMap((memory) => [...memory.slots.values()].map((slot) => slot.current!.ip))
+      .flatMap((memory) => [...memory.slots.values()].map((slot) => slot.current!.ip!))
       .sort(compareText);
     expect(leased).toEqual(addresses);
   });

@@ -14,7 +14,7 @@ export function checkDestroys(input: PlanInput, plan: Plan, facts: FleetReading)
     const pool = facts.hosts.get(action.host)?.pool;
     const text = `${action.kind} of ${slotKey(action.set, action.index)} on ${action.host}`;
     if (input.destroysFrozen !== null) violations.push({ code: "frozen", text: `${text} although ${input.destroysFrozen}` });
-    if (pool !== undefined && facts.braked.has(pool) && action.kind !== "purgeVolume")
+    if (pool !== undefined && facts.braked().has(pool) && action.kind !== "purgeVolume")
       violations.push({ code: "brake", text: `${text} while pool ${pool} is braked` });
     if (action.kind === "purgeVolume") violations.push(...checkPurge(input, plan, facts, action.host, action.trashId));
   }

@@ -8,30 +8,36 @@ import type { Plan, PlanInput } from "../../core/plan.ts";
 export interface FleetReading {
   readonly hosts: ReadonlyMap<string, DesiredHost>;
   /** Zones in which a pool has hosts. */
-  readonly zones: ReadonlyMap<string, ReadonlySet<string>>;
+  zones(): ReadonlyMap<string, ReadonlySet<string>>;
   /** Hosts whose report is fresh. */
   isFresh(host: string): boolean;
   isConfirmedDead(host: string): boolean;
   /** The lease of its agent is over: nothing exclusive runs there any more. */
   isFenced(host: string, stopTimeoutMs: number): boolean;
   /** Pools in which too many hosts are silent at once. */
-  readonly braked: ReadonlySet<string>;
+  braked(): ReadonlySet<string>;
   /** The host's fresh report shows no Instance of the generation, and that the host would refuse to start one. */
   isProvenGone(host: string, set: string, index: number, generation: number): boolean;
   /** Every generation of a slot that may be alive somewhere: claimed or seen, before the plan. */
-  aliveOf(set: string, index: number): readonly { readonly host: string; readonly generation: number; readonly exclusive: boolean }[];
+  aliveOf(set: string, index: number): readonly Alive[];
+}
+
+/** One generation of a slot that may run. */
+export interface Alive {
+  readonly host: string;
+  readonly generation: number;
+  readonly exclusive: boolean;
 }
 
 /** Reads input once; the parts that cost the fleet's size only when a plan asks for them. */
 export function readFleet(input: PlanInput, plan: Plan): FleetReading {
   const hosts = new Map(input.desired.hosts.map((host) => [host.name, host]));
-  const seen = seenBySlot(input, new Set(plan.actions.map((action) => slotKey(action.set, action.index))));
+  const seen = lazy(() => seenOf(input, new Set(plan.actions.map((action) => action.set))));
   const isConfirmedDead = (name: string): boolean => input.memory.hosts.get(name)?.confirmedDeadAtMs != null;
   const isFresh = (name: string): boolean => freshObservation(input, name, poolOf(input, hosts, name)) !== null;
-  const zones = Map.groupBy(input.desired.hosts, (host) => host.pool);
   return {
     hosts,
-    zones: new Map([...zones].map(([pool, members]) => [pool, new Set(members.map((host) => host.zone))])),
+    zones: lazy(() => zonesByPool(input)),
     isFresh,
     isConfirmedDead,
     isFenced: (name, stopTimeoutMs) => isFenced(input, name, poolOf(input, hosts, name), stopTimeoutMs),
@@ -41,13 +47,24 @@ export function readFleet(input: PlanInput, plan: Plan): FleetReading {
       const shown = observation.instances.some((other) => other.set === set && other.index === index && other.generation === generation);
       return !shown && (observation.floors[slotKey(set, index)] ?? 1) > generation;
     },
-    braked: brakedPools(input, isFresh, isConfirmedDead),
+    braked: lazy(() => brakedPools(input, isFresh, isConfirmedDead)),
     aliveOf: (set, index) => {
       const slot = input.memory.sets.get(set)?.slots.get(index);
       const claims: Claim[] = slot === undefined ? [] : [...slot.former, ...(slot.current === null ? [] : [slot.current])];
-      return [...claims, ...(seen.get(slotKey(set, index)) ?? [])];
+      return [...claims, ...(seen().get(slotKey(set, index)) ?? [])];
     },
   };
+}
+
+/** Computes when first asked, and remembers. */
+function lazy<Value>(compute: () => Value): () => Value {
+  let known: { readonly value: Value } | null = null;
+  return () => (known ??= { value: compute() }).value;
+}
+
+function zonesByPool(input: PlanInput): Map<string, Set<string>> {
+  const members = Map.groupBy(input.desired.hosts, (host) => host.pool);
+  return new Map([...members].map(([pool, hosts]) => [pool, new Set(hosts.map((host) => host.zone))]));
 }
 
 function poolOf(input: PlanInput, hosts: ReadonlyMap<string, DesiredHost>, host: string): DesiredPool | null {
@@ -80,12 +97,14 @@ function brakedPools(input: PlanInput, isFresh: (host: string) => boolean, isDea
   return braked;
 }
 
-function seenBySlot(input: PlanInput, slots: ReadonlySet<string>): Map<string, { host: string; generation: number; exclusive: boolean }[]> {
-  const seen = new Map<string, { host: string; generation: number; exclusive: boolean }[]>();
+/** What is seen of some Sets, by slot. */
+function seenOf(input: PlanInput, sets: ReadonlySet<string>): Map<string, Alive[]> {
+  const seen = new Map<string, Alive[]>();
   for (const [host, view] of input.fleet) {
-    for (const { set, index, generation, exclusive } of view.observation?.instances ?? []) {
+    if (view.observation === null) continue;
+    for (const { set, index, generation, exclusive } of view.observation.instances) {
+      if (!sets.has(set)) continue;
       const key = slotKey(set, index);
-      if (!slots.has(key)) continue;
       const list = seen.get(key);
       if (list === undefined) seen.set(key, [{ host, generation, exclusive }]);
       else list.push({ host, generation, exclusive });

@@ -50,7 +50,7 @@ function checkWanted(input: PlanInput, start: Start, totals: Map<string, number>
 function totalOf(input: PlanInput, set: DesiredSet, facts: FleetReading): number {
   const only = set.placement.zones;
   const zones = new Set(
-    set.pools.flatMap((pool) => [...(facts.zones.get(pool) ?? [])]).filter((zone) => only.length === 0 || only.includes(zone)),
+    set.pools.flatMap((pool) => [...(facts.zones().get(pool) ?? [])]).filter((zone) => only.length === 0 || only.includes(zone)),
   );
   const target = targetCount(set, input.memory.sets.get(set.name)?.count ?? null, input.nowMs, zones.size);
   return target.count + target.spare;

@@ -51,7 +51,8 @@ export interface StepList {
 /** An empty StepList. */
 export function createStepList(): StepList {
   const actions: Action[] = [];
-  const pulls = new Map<string, number>();
+  /** By host, then image. */
+  const pulls = new Map<string, Map<string, number>>();
 
   const add: StepList["add"] = (kind, owner, where, needs, payload, extraMs = 0) => {
     const number = actions.length;
@@ -64,11 +65,10 @@ export function createStepList(): StepList {
   };
 
   function pull(owner: StepOwner, where: { readonly host: string; readonly generation: number }, image: string): number {
-    const key = `${where.host} ${image}`;
-    const known = pulls.get(key);
-    if (known !== undefined) return known;
-    const number = add("pullImage", owner, where, [], { image });
-    pulls.set(key, number);
+    let onHost = pulls.get(where.host);
+    if (onHost === undefined) pulls.set(where.host, (onHost = new Map()));
+    let number = onHost.get(image);
+    if (number === undefined) onHost.set(image, (number = add("pullImage", owner, where, [], { image })));
     return number;
   }
 
