@@ -41,7 +41,7 @@ export interface RevisionPorts {
   readonly build: BuildDesired;
   readonly memory: () => Memory;
   readonly append: (events: readonly EventBody[]) => void;
-  /** Another Revision runs from now on, or the same one again after trouble. */
+  /** Another Revision runs from now on, or the same one again after trouble, or the head has another trouble. */
   readonly changed: () => void;
 }
 
@@ -65,7 +65,7 @@ export function createRevisions(ports: RevisionPorts): Revisions {
       state.status = { ...before, reads: before.reads + 1, readAtMs: ports.clock.now() };
       judge(ports, state, reading);
       if (state.desired === null) await restore(ports, state, signal);
-      if (state.desired !== running || state.status.state !== before.state) ports.changed();
+      if (state.desired !== running || destroysFrozen(state.status) !== destroysFrozen(before)) ports.changed();
     },
   };
 }

@@ -1,5 +1,5 @@
 import { spawn } from "node:child_process";
-import { rmSync, symlinkSync, renameSync } from "node:fs";
+import { mkdirSync, rmSync, symlinkSync, renameSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import type { WatchedSource } from "../../reconciler/io/git/reading.ts";
@@ -100,6 +100,19 @@ test("a deleted branch is a failed reading at once, and its return is seen", asy
   const commit = world.commit("fleet", { "web.yaml": "web 2\n" });
   git(repository, "branch", "live", commit);
   await follower.reaches(commit);
+});
+
+test("a repository without a commit: the first commit and those after it are seen at once", async () => {
+  const world = newWorld();
+  const repository = world.path("empty");
+  mkdirSync(repository);
+  git(repository, "init", "-q", "-b", "main");
+  const follower = new Follower(world.source({ repository, pollMs: 600_000 }));
+  await follower.fails("git-empty");
+  for (const message of ["first", "second", "third"]) {
+    git(repository, "commit", "-q", "--allow-empty", "-m", message);
+    await follower.reaches(git(repository, "rev-parse", "HEAD"));
+  }
 });
 
 test("a worktree, a symbolic ref and a ref that is a symbolic link are followed", async () => {

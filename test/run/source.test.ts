@@ -18,6 +18,10 @@ describe("the source", () => {
     expect(rig.reconciler.view().source.why).toBe("web.yaml:3:5: unknown field replica (and 1 more)");
     expect(rig.written().filter((line) => line.startsWith("revision."))).toEqual(["revision.accepted c1", "revision.rejected c2badbadbad"]);
 
+    rig.source.reading = invalid("c2worseworse", "still no such pool");
+    await rig.clock.advance(2_000);
+    expect(rig.inputs.at(-1)!.destroysFrozen).toBe("commit c2worse is not valid: nothing is destroyed until it is mended");
+
     rig.source.reading = loaded("c3");
     await rig.clock.advance(2_000);
     expect(rig.inputs.at(-1)!).toMatchObject({ destroysFrozen: null, desired: { revision: { commit: "c3" } } });

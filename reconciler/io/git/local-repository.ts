@@ -32,9 +32,12 @@ export class LocalRepository implements Repository {
       this.#lastHead = await resolveBranch(opened, this.#options.branch, this.#lastHead, signal);
       return this.#lastHead;
     } catch (error) {
-      this.#opened = null;
       // What was found out before may no longer hold: the whole repository may have been moved or replaced.
-      if (fromBefore && error instanceof GitFailure && error.reason !== "deadline") return this.head(fetch, signal);
+      if (fromBefore && error instanceof GitFailure && error.reason !== "deadline") {
+        this.#opened = null;
+        return this.head(fetch, signal);
+      }
+      // What was just opened stays known: its refs can be watched until the branch is there.
       throw explainFailure(error, this.shown, this.#options.readDeadlineMs);
     }
   }
