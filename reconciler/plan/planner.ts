@@ -49,6 +49,8 @@ interface KnownSlots {
 }
 
 interface PlannerState {
+  /** Wall clock of the last pass. */
+  nowMs: number;
   desired: Desired | null;
   index: HostIndex;
   addresses: ReadonlyMap<string, AddressPool>;
@@ -71,6 +73,7 @@ const NOTHING_HELD: Holdings = { rooms: [], leases: [] };
 /** A planner that has seen nothing yet. */
 export function createPlanner(): Planner {
   const state: PlannerState = {
+    nowMs: -Infinity,
     desired: null,
     index: createHostIndex([], new Map()),
     addresses: new Map(),
@@ -100,7 +103,10 @@ function planPass(state: PlannerState, input: PlanInput): Plan {
     const slot = parseSlotKey(key);
     if (slot !== null) state.open.add(slot.set);
   }
-  for (const [name, wakeAtMs] of state.sleeping) if (wakeAtMs <= input.nowMs) state.open.add(name);
+  // A wall clock that was set back makes any wait another one.
+  const setBack = input.nowMs < state.nowMs;
+  for (const [name, wakeAtMs] of state.sleeping) if (setBack || wakeAtMs <= input.nowMs) state.open.add(name);
+  state.nowMs = input.nowMs;
   for (const name of dirty) refreshSet(state, input, name);
   return decide(state, input, [...state.open]);
 }
@@ -290,6 +296,7 @@ function fleetFacts(state: PlannerState, input: PlanInput): FleetFacts {
 }
 
 function zonesOf(zones: ReadonlyMap<string, ReadonlySet<string>>, set: DesiredSet): number {
+  if (set.pools.length === 1 && set.placement.zones.length === 0) return zones.get(set.pools[0]!)?.size ?? 0;
   const all = new Set(set.pools.flatMap((pool) => [...(zones.get(pool) ?? [])]));
   const only = set.placement.zones;
   return only.length === 0 ? all.size : only.filter((zone) => all.has(zone)).length;

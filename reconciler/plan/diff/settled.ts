@@ -64,7 +64,8 @@ function takeHost(
   on: SetOnHost,
   holdings: { readonly rooms: Holdings["rooms"][number][]; readonly leases: Holdings["leases"][number][] },
 ): boolean {
-  for (const [position, instance] of on.instances.entries()) {
+  for (let position = 0; position < on.instances.length; position++) {
+    const instance = on.instances[position]!;
     const slot = memory.slots.get(instance.index);
     const claim = slot?.current;
     if (claim === undefined || claim === null || slot!.former.length > 0 || instance.index >= total) return false;
