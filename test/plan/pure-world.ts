@@ -154,8 +154,9 @@ export class PureWorld {
   converge(most = 30): number {
     for (let passes = 0; passes < most; passes++) {
       const { plan } = this.pass();
-      if (plan.actions.length === 0 && plan.intents.length === 0) return passes;
-      this.nowMs += 1_000;
+      const waits = plan.changes.some((change) => change.decision.code === "wait.backoff");
+      if (plan.actions.length === 0 && plan.intents.length === 0 && !waits) return passes;
+      this.nowMs = waits ? Math.max(this.nowMs + 1_000, plan.wakeAtMs ?? 0) : this.nowMs + 1_000;
     }
     throw new Error(`not converged after ${most} passes: ${JSON.stringify(this.plan().plan.changes, null, 1)}`);
   }
