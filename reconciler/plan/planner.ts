@@ -331,7 +331,7 @@ function destroysOf(drafts: readonly SetDraft[]): Destroy[] {
 function settle(state: PlannerState, input: PlanInput, work: SetWork): void {
   const { name } = work.draft;
   const known = state.sets.get(name)!;
-  const quiet = !work.unsettled && work.events.length === 0;
+  const quiet = !work.unsettled && !work.lingering && work.events.length === 0;
   const slots = work.changes.length;
   known.result = {
     name,

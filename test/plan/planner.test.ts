@@ -208,6 +208,8 @@ describe("planner", () => {
     world.pass();
     world.pass();
     expect(world.running()).toHaveLength(4);
+    world.pass();
+    expect(world.memory.sets.get("web")!.task).toBeNull();
     world.host(lost).silent = false;
     world.converge();
     expect(world.running()).toHaveLength(3);

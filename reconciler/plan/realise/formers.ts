@@ -5,7 +5,7 @@ import { backoffInMs } from "../diff/backoff.ts";
 import { fencedInMs, type HostStatus } from "../fleet/host-status.ts";
 import type { SlotFacts } from "../diff/slot-facts.ts";
 import { releaseHost, stopMs, takeDown } from "../steps/instance-steps.ts";
-import { addChange, ownerOf, wakeIn, type SetWork } from "./set-work.ts";
+import { addChange, LINGERING, ownerOf, wakeIn, works, type SetWork } from "./set-work.ts";
 
 /** How clearing a slot's earlier generations went. */
 export interface Cleared {
@@ -76,8 +76,8 @@ function leaveDead(work: SetWork, slot: SlotFacts, host: HostStatus, formers: re
 
 function leave(work: SetWork, slot: SlotFacts, former: Claim, why: string, announce: boolean): void {
   const text = `generation ${former.generation} has to go: ${why}`;
-  if (announce) addChange(work, "blocked", slot.index, former, { code: "wait.former", text });
-  work.unsettled = true;
+  if (announce) addChange(work, "blocked", slot.index, former, { code: LINGERING, text });
+  work.lingering = true;
   work.hopeful = true;
 }
 
@@ -116,8 +116,6 @@ function clearHost(work: SetWork, slot: SlotFacts, formers: readonly Claim[], cu
     { commit: input.desired.revision.commit, nowMs: input.nowMs },
     gone.length > 0 ? gone : needs,
   );
-  work.unsettled = true;
-  work.hopeful = true;
   return gone;
 }
 

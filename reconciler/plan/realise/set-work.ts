@@ -35,6 +35,8 @@ export interface SetWork {
   wakeInMs: number | null;
   /** Something is missing, left over or under way. */
   unsettled: boolean;
+  /** All that is left are earlier generations on hosts that can't be reached now: the Task need not wait for those. */
+  lingering: boolean;
   /** Something other than a Stalled slot is missing or under way. */
   hopeful: boolean;
   trigger: TaskTrigger | null;
@@ -52,6 +54,7 @@ export function createSetWork(pass: PassContext, draft: SetDraft, taskId: string
     stuck: [],
     wakeInMs: null,
     unsettled: draft.adoptions.length > 0,
+    lingering: false,
     hopeful: false,
     trigger: null,
   };
@@ -74,8 +77,11 @@ export function addChange(
   const { what = "", from = null } = more;
   const { host, generation } = claim ?? { host: null, generation: 0 };
   work.changes.push({ set: work.draft.name, index, kind, host, from, generation, what, decision, taskId: work.taskId });
-  if (kind !== "keep") work.unsettled = true;
+  if (kind !== "keep" && decision.code !== LINGERING) work.unsettled = true;
 }
+
+/** Code of a change that waits for a host to be heard again, while the slot itself is well. */
+export const LINGERING = "wait.lingering";
 
 /** A slot that can't have what it wants now. */
 export function addBlocked(work: SetWork, index: number, claim: Claim | null, decision: Decision, wakeInMs: number | null): void {
