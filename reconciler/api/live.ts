@@ -73,7 +73,9 @@ function tellProblems(story: Story, problems: readonly Problem[]): void {
   const before = story.problems;
   story.problems = new Map(problems.map((problem) => [`${problem.subject} ${problem.code}`, problem]));
   const came = [...story.problems].filter(([key]) => !before.has(key)).map(([, { subject, text }]) => `${subject}: ${text}`);
-  const went = [...before].filter(([key]) => !story.problems.has(key)).map(([, { subject, code }]) => `${subject}: no longer ${code}`);
+  const went = [...before]
+    .filter(([key]) => !story.problems.has(key))
+    .map(([, { subject, code }]) => `${subject}: no longer ${code.replace(/^host-/, "")}`);
   const lines = [...came, ...went];
   const atMs = story.clock.now();
   for (const text of lines.slice(0, MOST_PROBLEMS)) story.tell({ type: "problem", atMs, text });
@@ -112,7 +114,7 @@ function endWords({ pass }: ReconcilerView, took: string): string {
   if (plan === null || planVerdict(plan) === "nothing") return `converged after ${took}`;
   const waiting = plan.changes.filter((change) => change.kind === "blocked").length;
   const held = plan.held.length > 0 ? ", destroys wait to be confirmed" : "";
-  return `at rest after ${took}${waiting > 0 ? `, ${plural(waiting, "slot")} still waiting` : ""}${held}`;
+  return `at rest after ${took}${waiting > 0 ? `, ${plural(waiting, "slot")} still waiting (see: setpoint status)` : ""}${held}`;
 }
 
 function runningWords(view: ReconcilerView): string {

@@ -1,12 +1,12 @@
 import { parseSlotKey } from "../core/ids.ts";
 import type { JournalEvent } from "../core/events.ts";
 import { sortedBy } from "../core/order.ts";
-import type { Problem } from "../core/plan.ts";
+import type { Change, Problem } from "../core/plan.ts";
 import { UserError } from "../core/errors/user-error.ts";
 import { changeCounts, isStuck, planVerdict, shortCommit } from "../plan/render.ts";
 import { holdRows, hostRows, poolRows, revisionRows, seenInstances, setRows, slotRows, type Picture } from "./rows.ts";
 import { taskRows } from "./tasks.ts";
-import type { ObjectKind, ObjectRows, StatusReport, TaskRow } from "./types.ts";
+import type { ObjectKind, ObjectRows, StatusReport, TaskRow, WaitRow } from "./types.ts";
 
 /** How the fleet stands, in numbers and in what needs a person. */
 export function statusReport(picture: Picture, fleet: string, recentTasks: readonly JournalEvent[]): StatusReport {
@@ -28,6 +28,7 @@ export function statusReport(picture: Picture, fleet: string, recentTasks: reado
     hosts: { total: hosts.length, reachable: hosts.filter((host) => host.reachable).length },
     actionsRunning: input.memory.running.size,
     changes: { ...changes, blocked: stuck, waiting: blocked - stuck },
+    waits: waitRows(plan.changes),
     tasks: openTasks(taskRows(recentTasks)),
     held: plan.held,
     holds: holdRows(picture),
@@ -41,6 +42,17 @@ function stateWord({ input, plan }: Picture): StatusReport["state"] {
   const verdict = planVerdict(plan);
   if (verdict === "nothing") return "converged";
   return verdict === "stuck" ? "blocked" : "working";
+}
+
+function waitRows(changes: readonly Change[]): WaitRow[] {
+  const rows = new Map<string, WaitRow>();
+  for (const { kind, set, decision } of changes) {
+    if (kind !== "blocked") continue;
+    const key = `${set} ${decision.code}`;
+    const { slots, why } = rows.get(key) ?? { slots: 0, why: decision.text };
+    rows.set(key, { set, slots: slots + 1, code: decision.code, why });
+  }
+  return [...rows.values()];
 }
 
 function openTasks(tasks: readonly TaskRow[]): TaskRow[] {

@@ -25,10 +25,20 @@ export interface StatusReport {
   readonly actionsRunning: number;
   /** Work left by kind of change; `blocked` needs a person or room, `waiting` goes on by itself. */
   readonly changes: Readonly<Record<string, number>>;
+  /** What blocked and waiting slots wait for, by Set and reason. */
+  readonly waits: readonly WaitRow[];
   readonly tasks: readonly TaskRow[];
   readonly held: readonly HeldDestroys[];
   readonly holds: readonly HoldRow[];
   readonly problems: readonly Problem[];
+}
+
+export interface WaitRow {
+  readonly set: string;
+  readonly slots: number;
+  readonly code: string;
+  /** The first slot's reason in words. */
+  readonly why: string;
 }
 
 export interface SetRow {

@@ -1,4 +1,16 @@
-import type { HostRow, HoldRow, ObjectKind, ObjectRows, PoolRow, RevisionRow, SetRow, SlotRow, TaskRow, Usage } from "../api/types.ts";
+import type {
+  HostRow,
+  HoldRow,
+  ObjectKind,
+  ObjectRows,
+  PoolRow,
+  RevisionRow,
+  SetRow,
+  SlotRow,
+  TaskRow,
+  Usage,
+  WaitRow,
+} from "../api/types.ts";
 import type { Problem } from "../core/plan.ts";
 import { formatBytesRounded, formatPercent } from "../core/units.ts";
 import { shortCommit } from "../plan/render.ts";
@@ -111,6 +123,12 @@ export function holdColumns(nowMs: number): readonly Column<HoldRow>[] {
 }
 
 /** Also printed by `setpoint status`. */
+export const WAIT_COLUMNS: readonly Column<WaitRow>[] = [
+  { title: "waits", cell: (row) => row.set, whole: true },
+  { title: "slots", cell: (row) => String(row.slots), right: true, whole: true },
+  { title: "why", cell: (row) => row.why },
+];
+
 export const PROBLEM_COLUMNS: readonly Column<Problem>[] = [
   { title: "severity", cell: (row) => row.severity, whole: true },
   { title: "subject", cell: (row) => row.subject, whole: true },

@@ -12,11 +12,16 @@ const LEVEL_STYLES: Readonly<Record<string, Style>> = { warn: "yellow", error: "
 function prettyLine(channel: Channel, line: string): string {
   const { time, level, msg, ...fields } = JSON.parse(line) as { time: string; level: string; msg: string };
   const shown = Object.entries(fields as Record<string, unknown>)
+    .flatMap(([name, value]) => (isObject(value) ? Object.entries(value) : [[name, value] as const]))
     .filter(([name, value]) => name !== "type" && value !== null && value !== "")
     .map(([name, value]) => `${name}=${typeof value === "string" ? shortened(value) : JSON.stringify(value)}`);
   const style = LEVEL_STYLES[level];
   const said = style === undefined ? msg : paint(channel, style, `${level} ${msg}`);
   return `${paint(channel, "dim", new Date(time).toTimeString().slice(0, 8))} ${said}  ${paint(channel, "dim", shown.join(" "))}\n`;
+}
+
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 /** Hashes and ids by their first digits; a text as it is. */

@@ -38,6 +38,12 @@ export function durationMs(written: string): number {
   return parsed;
 }
 
+/** An argument parser for texts that may not be empty. */
+export function someText(written: string): string {
+  if (written.trim() === "") throw new InvalidArgumentError("It may not be empty.");
+  return written;
+}
+
 /** `--speed`: a factor from 0.1 to 1000. */
 export function speedOption(): Option {
   return new Option("--speed <factor>", "how many times faster than real hosts simulated ones work").default(1).argParser(speedFactor);

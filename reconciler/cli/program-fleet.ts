@@ -1,6 +1,6 @@
 import type { Command } from "commander";
 import { OBJECT_KINDS } from "../api/types.ts";
-import { durationMs, outputOption, stateOption, wordArgument } from "./options.ts";
+import { durationMs, outputOption, someText, stateOption, wordArgument } from "./options.ts";
 import type { Finish } from "./finish.ts";
 import type { Terminal } from "./terminal.ts";
 
@@ -71,7 +71,7 @@ function addHolds(program: Command, terminal: Terminal, finish: Finish): void {
     .usage("SET | host/NAME | pool/NAME --why TEXT [--for 2h]")
     .description("change nothing about a Set, host or pool for a while; drift is still reported")
     .argument("<target>", target)
-    .requiredOption("--why <text>", "the reason, shown to everybody")
+    .requiredOption("--why <text>", "the reason, shown to everybody", someText)
     .option("--for <duration>", "how long (default: until released)", durationMs)
     .addOption(stateOption())
     .action((name: string, options) => finish(import("./verbs/operate.ts").then(({ hold }) => hold(terminal, name, options))));
@@ -114,7 +114,7 @@ function addHost(program: Command, terminal: Terminal, finish: Finish): void {
       .argument("<name>", "name of the host")
       .addOption(stateOption());
     if (verb === "uncordon") command.option("--why <text>", "the reason, shown to everybody", "");
-    else command.requiredOption("--why <text>", "the reason, shown to everybody");
+    else command.requiredOption("--why <text>", "the reason, shown to everybody", someText);
     command.action((name: string, options) =>
       finish(import("./verbs/operate.ts").then(({ setHost }) => setHost(terminal, verb, name, options))),
     );

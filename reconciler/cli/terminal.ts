@@ -31,6 +31,11 @@ export function paint(channel: Channel, style: Style, text: string): string {
   return channel.colour ? styleText(style, text, { validateStream: false }) : text;
 }
 
+/** How this program was called, for commands that people copy. */
+export function commandWord({ env }: Terminal): string {
+  return env["npm_command"] === undefined ? "setpoint" : "npx setpoint";
+}
+
 /** The Terminal of this process. A reader that closes the pipe early (`| head`) ends the process quietly. */
 export function processTerminal(): Terminal {
   const interrupt = new AbortController();

@@ -2,9 +2,9 @@ import { hash } from "node:crypto";
 import type { EventBody } from "../core/events.ts";
 import { compareInstances, compareText } from "../core/order.ts";
 import type { Action, Change, ConfirmedDestroys, HeldDestroys, Plan, PlanInput, Problem } from "../core/plan.ts";
-import { formatPercent } from "../core/units.ts";
+import { formatDuration, formatPercent } from "../core/units.ts";
 import type { HostTable } from "./fleet/host-table.ts";
-import { nextReachInMs } from "./fleet/host-status.ts";
+import { DEFAULT_FAILURE, nextReachInMs, type HostStatus } from "./fleet/host-status.ts";
 import type { HostIndex } from "./place/host-index.ts";
 import type { StepList } from "./steps/step-list.ts";
 
@@ -73,15 +73,18 @@ function fleetProblems(input: PlanInput, hosts: HostTable, index: HostIndex, hel
   }
   for (const host of hosts.statuses.values()) {
     if (host.reach !== "lost" && host.reach !== "suspect") continue;
-    const text = host.reach === "lost" ? "lost: silent for longer than lostAfter" : "suspect: silent for longer than suspectAfter";
-    problems.push({
-      code: `host-${host.reach}`,
-      severity: host.reach === "lost" ? "error" : "warning",
-      subject: `host/${host.name}`,
-      text,
-    });
+    const severity = host.reach === "lost" ? "error" : "warning";
+    problems.push({ code: `host-${host.reach}`, severity, subject: `host/${host.name}`, text: silentText(host) });
   }
   return [...problems, ...watermarkProblems(input, index)];
+}
+
+/** What the silence of a host means, without the time it has lasted: the same state gives the same plan. */
+function silentText({ name, reach, pool }: HostStatus): string {
+  const { suspectAfterMs, lostAfterMs } = pool?.failure ?? DEFAULT_FAILURE;
+  return reach === "lost"
+    ? `lost: silent for more than ${formatDuration(lostAfterMs)}; see: setpoint explain host/${name}`
+    : `silent for more than ${formatDuration(suspectAfterMs)}; counts as lost after ${formatDuration(lostAfterMs)}`;
 }
 
 /** Pools whose reserved cpu or memory is over the watermark. */

@@ -69,9 +69,9 @@ function claimSentences(input: PlanInput, set: DesiredSet | null, key: string, c
   const lines = [
     `${key} ${phaseWords(host, instance)} on ${hostWords(host)}, generation ${claim.generation}${claim.ip === null ? "" : `, address ${claim.ip}`}.`,
   ];
-  if (claim.why !== "") lines.push(`It is there because: ${claim.why}.`);
+  if (claim.why !== "") lines.push(`It was placed there because: ${claim.why}.`);
   if (instance !== null && instance.message !== "") lines.push(`Its host says: ${instance.message}.`);
-  if (set !== null && instance !== null && instance.specHash !== set.specHash) lines.push("It is of an older manifest than the newest.");
+  if (set !== null && instance !== null && instance.specHash !== set.specHash) lines.push("It is not yet as the newest manifest says.");
   if (set !== null && set.exclusive) {
     lines.push(
       "It owns a volume or a fixed address, so it starts elsewhere only after it is seen gone here, its lease is over, or an operator confirms the host dead.",
@@ -103,7 +103,7 @@ function hostTrouble(host: HostStatus): string[] {
     lines.push(`${host.name} has been silent for ${formatDuration(wholeSeconds(host.silentMs))}: what runs there is not known.`);
   if (host.state === "draining") lines.push(`${host.name} is being drained.`);
   if (host.state === "cordoned") lines.push(`${host.name} is cordoned: nothing new is placed there, what runs stays.`);
-  if (host.held !== null) lines.push(`${host.held}.`);
+  if (host.held !== null) lines.push(`${capital(host.held)}.`);
   return lines;
 }
 
@@ -113,7 +113,8 @@ function wholeSeconds(durationMs: number): number {
 
 function failureSentence(failure: Failure): string {
   const where = failure.hosts.length === 0 ? "" : ` on ${failure.hosts.join(", ")}`;
-  return `It failed ${plural(Math.max(failure.count, failure.tries), "time")} in a row${where}; last: ${failure.message} [${failure.code}].`;
+  const count = Math.max(failure.count, failure.tries);
+  return `A step failed ${count === 1 ? "once" : `${count} times in a row`}${where}; last: ${failure.message} [${failure.code}].`;
 }
 
 function changeSentences(change: Change): string[] {
@@ -146,20 +147,16 @@ function holdSentences(input: PlanInput, set: string): string[] {
 function explainSet(input: PlanInput, plan: Plan, name: string): string[] {
   const set = input.desired.sets.get(name) ?? null;
   const memory = input.memory.sets.get(name) ?? null;
-  if (set === null) {
-    return [
-      `Set ${name} is no longer in the manifests; ${plural(memory?.slots.size ?? 0, "slot")} of it ${memory?.slots.size === 1 ? "is" : "are"} being removed.`,
-    ];
-  }
-  const lines = [countSentence(input, set), readySentence(input, set)];
+  const lines = set === null ? [removedSentence(name, memory?.slots.size ?? 0)] : [countSentence(input, set), readySentence(input, set)];
   if (memory?.task != null)
     lines.push(
       `Task ${memory.task.taskId.slice(0, 8)} (${memory.task.trigger}) is under way; follow it with: setpoint trace ${memory.task.taskId.slice(0, 8)}`,
     );
   const changes = plan.changes.filter((change) => change.set === name && change.kind !== "keep");
-  for (const change of changes.slice(0, MOST_SLOTS))
-    lines.push(`${slotKey(name, change.index)}: ${changeSentences(change).map(small).join(" ")}`);
-  if (changes.length > MOST_SLOTS) lines.push(`And ${plural(changes.length - MOST_SLOTS, "more slot")}; see: setpoint get slots ${name}`);
+  const groups = groupsOf(changes);
+  for (const { slots, sentences } of groups.slice(0, MOST_SLOTS)) lines.push(`${namesOf(slots)}: ${sentences}`);
+  const more = groups.slice(MOST_SLOTS).reduce((sum, { slots }) => sum + slots.length, 0);
+  if (more > 0) lines.push(`And ${plural(more, "more slot")}; see: setpoint get slots ${name}`);
   for (const [index, failure] of [...(memory?.failures ?? [])].sort(([a], [b]) => compareNumbers(a, b)).slice(0, MOST_SLOTS)) {
     lines.push(`${slotKey(name, index)}: ${failureSentence(failure)}`);
   }
@@ -168,11 +165,32 @@ function explainSet(input: PlanInput, plan: Plan, name: string): string[] {
 
 const MOST_SLOTS = 10;
 
+function removedSentence(name: string, slots: number): string {
+  return `Set ${name} is no longer in the manifests; ${plural(slots, "slot")} of it ${slots === 1 ? "is" : "are"} to be removed.`;
+}
+
+/** Changes that are told in the same words, together, in the order of their first slots. */
+function groupsOf(changes: readonly Change[]): { readonly slots: readonly string[]; readonly sentences: string }[] {
+  const slots = new Map<string, string[]>();
+  for (const change of changes) {
+    const sentences = changeSentences(change).join(" ");
+    slots.set(sentences, [...(slots.get(sentences) ?? []), slotKey(change.set, change.index)]);
+  }
+  return [...slots].map(([sentences, slots]) => ({ slots, sentences }));
+}
+
+const MOST_NAMES = 4;
+
+function namesOf(slots: readonly string[]): string {
+  if (slots.length <= MOST_NAMES) return slots.join(", ");
+  return `${slots.slice(0, MOST_NAMES - 1).join(", ")} and ${slots.length - MOST_NAMES + 1} more`;
+}
+
 function countSentence(input: PlanInput, set: DesiredSet): string {
   const { count, spare, why, shortfall } = wish(input, set);
   const more = spare === 0 ? "" : `, ${spare} of them so that ${count} stand after the loss of any one zone`;
   const warning = shortfall === null ? "" : ` Not kept: ${shortfall}.`;
-  return `Set ${set.name} (${set.source.file}:${set.source.line}) is to have ${plural(count + spare, "Instance")}${more}, by ${why}.${warning}`;
+  return `Set ${set.name} (${set.source.file}:${set.source.line}) is to have ${plural(count + spare, "Instance")}${more}, by the rule: ${why}.${warning}`;
 }
 
 /** How many slots the Set should have now, those that survive the loss of a zone included. */
@@ -196,16 +214,16 @@ function readySentence(input: PlanInput, set: DesiredSet): string {
   const hosts = new Set<string>();
   for (const [index, slot] of input.memory.sets.get(set.name)?.slots ?? []) {
     if (slot.current === null) continue;
-    hosts.add(slot.current.host);
-    const instance = findInstance(statusOf(input, slot.current.host), slotKey(set.name, index), slot.current.generation);
-    if (instance?.phase !== "running" || !instance.healthy) continue;
+    const host = statusOf(input, slot.current.host);
+    const instance = findInstance(host, slotKey(set.name, index), slot.current.generation);
+    if (host.reach !== "ok" || instance?.phase !== "running" || !instance.healthy) continue;
     healthy += 1;
+    hosts.add(host.name);
     if (instance.specHash === set.specHash && instance.liveHash === set.liveHash) current += 1;
   }
-  const share = current === healthy ? "all of them as the newest manifest says" : `${current} of them as the newest manifest says`;
-  return healthy === 0
-    ? "None of them is healthy now."
-    : `${healthy} ${healthy === 1 ? "is" : "are"} healthy on ${plural(hosts.size, "host")}, ${share}.`;
+  if (healthy === 0) return "None of them is healthy now.";
+  const share = current === healthy ? "all" : current === 0 ? "none" : String(current);
+  return `${healthy} ${healthy === 1 ? "is" : "are"} healthy, on ${plural(hosts.size, "host")}; ${share} of them as the newest manifest says.`;
 }
 
 function explainHost(input: PlanInput, plan: Plan, name: string): string[] {

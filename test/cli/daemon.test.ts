@@ -41,7 +41,7 @@ afterAll(async () => {
 describe("a running daemon and the verbs that speak with it", () => {
   test("status and the lists have their documented shapes", async () => {
     const report = await status((report) => report["state"] === "converged");
-    const fields = "fleet state commit rejected sets instances hosts actionsRunning changes tasks held holds problems";
+    const fields = "fleet state commit rejected sets instances hosts actionsRunning changes waits tasks held holds problems";
     expect(Object.keys(report).join(" ")).toBe(fields);
     expect(report).toMatchObject({ sets: { total: 1, ready: 1 }, instances: { wanted: 3, ready: 3 }, hosts: { total: 4, reachable: 4 } });
     for (const kind of ["sets", "slots", "hosts", "pools", "tasks", "revisions", "holds", "problems"]) {
@@ -104,6 +104,7 @@ describe("a running daemon and the verbs that speak with it", () => {
     expect((await setpoint("host", "uncordon", "lab-a-1")).stdout).toBe("host lab-a-1 follows its manifest again\n");
     await setpoint("sim", "lab-b-2", "off");
     await status((report) => (report["hosts"] as { reachable: number }).reachable === 3);
+    await until(async () => (/^WAITS +SLOTS +WHY\nweb +1 +host lab-b-2 is silent/m.test((await setpoint("status")).stdout) ? true : null));
     await setpoint("sim", "lab-b-2", "on");
     await status((report) => (report["hosts"] as { reachable: number }).reachable === 4 && report["state"] === "converged");
   });
@@ -160,7 +161,9 @@ describe("destroys over the budget", () => {
     const report = await status((report) => report["commit"] === head && report["state"] === "blocked");
     const [held] = report["held"] as { hash: string; destroys: number; budget: number }[];
     expect(planned.stdout).toContain(`${held!.destroys} destroys, budget ${held!.budget}; go on with: setpoint confirm ${held!.hash}\n`);
-    expect((await setpoint("status")).stdout).toContain(`setpoint confirm ${held!.hash}`);
+    const told = (await setpoint("status")).stdout;
+    expect(told.split(`setpoint confirm ${held!.hash}`)).toHaveLength(2);
+    expect((await setpoint("explain", "web")).stdout).toContain("It waits: the Set wants fewer: over the pool's budget");
     expect((await setpoint("confirm", held!.hash)).stdout).toBe("confirmed: the held destroys go on\n");
     const done = await status((report) => report["state"] === "converged");
     expect(done).toMatchObject({ held: [], instances: { wanted: 0, ready: 0 } });

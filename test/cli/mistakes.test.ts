@@ -123,6 +123,10 @@ const MISTAKES: readonly (readonly [line: string, printed: string])[] = [
   ],
   ["hold web", "error: --why is missing [usage]\n  usage: setpoint hold SET | host/NAME | pool/NAME --why TEXT [--for 2h]\n"],
   [
+    "hold web --why=",
+    "error: '' is not allowed for --why. It may not be empty. [usage]\n  usage: setpoint hold SET | host/NAME | pool/NAME --why TEXT [--for 2h]\n",
+  ],
+  [
     "hold web --why x --for 2",
     `error: '2' is not allowed for --for. ${DURATION} [usage]\n  usage: setpoint hold SET | host/NAME | pool/NAME --why TEXT [--for 2h]\n`,
   ],

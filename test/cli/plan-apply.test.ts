@@ -18,6 +18,17 @@ beforeAll(async () => {
 });
 afterAll(() => here.remove());
 
+describe("init", () => {
+  test("prints commands that work where it was called, also through npx", async () => {
+    const direct = await cli({ cwd: here.dir }, "init", "one");
+    expect(direct.stdout).toBe(
+      'Wrote a pool of simulated hosts and one Set to one, a new git repository.\n\nNext:\n  setpoint validate one\n  setpoint plan one\n  git -C one add . && git -C one commit -m "First fleet"\n  setpoint daemon --repo one\n',
+    );
+    const npx = await cli({ cwd: here.dir, env: { npm_command: "exec" } }, "init", "two");
+    expect(npx.stdout).toContain("  npx setpoint daemon --repo two\n");
+  });
+});
+
 describe("plan and apply without a daemon", () => {
   test("a plan of the example is the same bytes each time, and changes nothing", async () => {
     const first = await setpoint("plan", EXAMPLE, "-o", "json");

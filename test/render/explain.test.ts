@@ -6,6 +6,7 @@ import { desiredFromFolder } from "../../reconciler/cli/folder.ts";
 import { whatIf } from "../../reconciler/cli/what-if.ts";
 import type { Desired } from "../../reconciler/core/desired.ts";
 import type { JournalEvent } from "../../reconciler/core/events.ts";
+import type { ObservedInstance } from "../../reconciler/core/observation.ts";
 import type { PlanInput } from "../../reconciler/core/plan.ts";
 import { explain } from "../../reconciler/plan/explain.ts";
 import { createPlanner } from "../../reconciler/plan/planner.ts";
@@ -57,6 +58,20 @@ const PLACED: JournalEvent = {
   },
 };
 
+/** web/0 runs there, healthy. */
+function runningOn(name: string): PlanInput {
+  const input = inputFor(desired, [PLACED]);
+  const view = input.fleet.get(name)!;
+  const { infraHash, containerHashes, live, liveHash, exclusive, priority, resources } = desired.sets.get("web")!;
+  const instance: ObservedInstance = {
+    ...{ set: "web", index: 0, generation: 1, phase: "running", healthy: true, message: "" },
+    ...{ infraHash, containerHashes, specHash: "of an older manifest", live, liveHash, resources, exclusive, priority },
+    ...{ hostPorts: [], ip: "10.40.0.2", images: {}, taskId: "t1" },
+  };
+  const observation = { ...view.observation!, instances: [instance] };
+  return { ...input, fleet: new Map(input.fleet).set(name, { ...view, observation }) };
+}
+
 const HELD: JournalEvent = {
   type: "hold.placed",
   atMs: NOW_MS,
@@ -79,12 +94,33 @@ describe("explain", () => {
     `);
   });
 
+  test("slots of a Set that wait for the same thing are told together", () => {
+    expect(explained(inputFor(crowded), "web").at(-2)).toMatchInlineSnapshot(`"And 60 more slots; see: setpoint get slots web"`);
+  });
+
+  test("what a silent host was last seen to run does not count as healthy", () => {
+    const input = runningOn("lab-a-1");
+    expect(explained(input, "web")[1]).toBe("1 is healthy, on 1 host; none of them as the newest manifest says.");
+    const silent = { ...input, monotonicMs: input.monotonicMs + 20_000 };
+    expect(explained(silent, "web")[1]).toBe("None of them is healthy now.");
+  });
+
+  test("a Set that left the manifests, while its destroys wait", () => {
+    const without: Desired = { ...desired, sets: new Map() };
+    expect(
+      explained({ ...inputFor(without, [PLACED]), destroysFrozen: "the manifests can't be read" }, "web").join("\n"),
+    ).toMatchInlineSnapshot(`
+      "Set web is no longer in the manifests; 1 slot of it is to be removed.
+      web/0: It waits: the manifests can't be read; would remove [wait.frozen]. It goes on when the newest commit is valid and can be read; see: setpoint get revisions"
+    `);
+  });
+
   test("a slot whose host is silent", () => {
     const input = inputFor(desired, [PLACED]);
     const fleet = new Map(input.fleet).set("lab-a-1", { observation: null, heardAtMs: null, problem: "no route to host" });
     expect(explained({ ...input, fleet }, "web/0").join("\n")).toMatchInlineSnapshot(`
       "web/0 was placed on lab-a-1 (zone a), generation 1, address 10.40.0.2.
-      It is there because: zone a, then emptiest.
+      It was placed there because: zone a, then emptiest.
       Nothing was heard from lab-a-1 since the daemon started.
       It is to move from lab-a-1 to lab-b-1, because: host lab-a-1 is lost; zone b, then 6% of cpu and 2% of memory reserved."
     `);
@@ -96,17 +132,17 @@ describe("explain", () => {
       Reserved there: 500m of 8 cpu, 256Mi of 16Gi memory.
       If that machine is off for good, its slots go on at once with: setpoint host confirm-dead lab-a-1 --why ...
       1 slot is to leave it.
-      Problem: lost: silent for longer than lostAfter [host-lost]."
+      Problem: lost: silent for more than 1m; see: setpoint explain host/lab-a-1 [host-lost]."
     `);
   });
 
   test("a Set, also while it is held", () => {
     expect(explained(inputFor(desired), "web").join("\n")).toMatchInlineSnapshot(`
-      "Set web (sets/web.yaml:2) is to have 3 Instances, by replicas 3.
+      "Set web (sets/web.yaml:2) is to have 3 Instances, by the rule: replicas 3.
       None of them is healthy now.
-      web/0: it is to be started on lab-a-1, because: zone a, then 6% of cpu and 2% of memory reserved.
-      web/1: it is to be started on lab-b-1, because: zone b, then 6% of cpu and 2% of memory reserved.
-      web/2: it is to be started on lab-a-2, because: zone a, then 6% of cpu and 2% of memory reserved."
+      web/0: It is to be started on lab-a-1, because: zone a, then 6% of cpu and 2% of memory reserved.
+      web/1: It is to be started on lab-b-1, because: zone b, then 6% of cpu and 2% of memory reserved.
+      web/2: It is to be started on lab-a-2, because: zone a, then 6% of cpu and 2% of memory reserved."
     `);
     expect(explained(inputFor(desired, [HELD]), "web").at(-1)).toBe(
       "Set web is held by ann: busy evening. End it with: setpoint release web",

@@ -14,7 +14,7 @@ import { commitAll, initRepository } from "../git-repository.ts";
 import { createLivePrinter, type LivePrinter } from "../live.ts";
 import { openSource, writeSourceNote, type SourceChoice } from "../source.ts";
 import { openStateFolder, stateFolder, type StateFolder } from "../state-folder.ts";
-import { paint, type Terminal } from "../terminal.ts";
+import { commandWord, paint, type Terminal } from "../terminal.ts";
 import { untilConverged, untilEnd } from "../until-end.ts";
 
 export interface DemoOptions {
@@ -129,7 +129,7 @@ function endQuietly(terminal: Terminal, printer: LivePrinter): number {
 /** Commands to copy, with the names of Sets and hosts that are there. */
 function printSuggestions(terminal: Terminal, state: StateFolder, { reconciler }: Composition): void {
   const { out } = terminal;
-  const command = terminal.env["npm_command"] === undefined ? "setpoint" : "npx setpoint";
+  const command = commandWord(terminal);
   const where = shownPath(terminal, state.dir);
   const { desired, memory } = reconciler.view();
   const set = [...(desired?.sets.values() ?? [])].find((one) => one.name === "web") ?? desired?.sets.values().next().value;
@@ -141,7 +141,7 @@ function printSuggestions(terminal: Terminal, state: StateFolder, { reconciler }
     [`${command} status`, "how the fleet stands"],
     [`${command} explain ${name}/0`, "why it is where it is"],
     [`${command} get slots ${name}`, "where its Instances are"],
-    [`$EDITOR ${where}/repo/${file}`, "change replicas or an image, then:"],
+    [`$EDITOR ${where}/repo/${file}`, `change an image or ${set?.count.kind === "elastic" ? "scaling" : "replicas"}, then:`],
     [`${command} plan ${where}/repo`, "what the edit would do"],
     [`git -C ${where}/repo commit -am "More of it"`, "and watch it happen here"],
     [`${command} hold ${name} --for 2h --why "busy evening"`, `nothing about ${name} changes; ${command} release ${name}`],

@@ -3,7 +3,7 @@ import { join, relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { UserError } from "../../core/errors/user-error.ts";
 import { inGitRepository, initRepository } from "../git-repository.ts";
-import { paint, type Terminal } from "../terminal.ts";
+import { commandWord, paint, type Terminal } from "../terminal.ts";
 
 const STARTER = fileURLToPath(new URL("../starter/", import.meta.url));
 
@@ -17,11 +17,20 @@ export async function init(terminal: Terminal, given: string): Promise<number> {
   const shown = relative(terminal.cwd, dir) || ".";
   const heading = `Wrote a pool of simulated hosts and one Set to ${shown === "." ? "this folder" : shown}`;
   terminal.out.write(`${paint(terminal.out, "green", heading)}${inside ? "" : ", a new git repository"}.\n\n`);
-  const inFolder = shown === "." ? "" : `  cd ${shown}\n`;
-  terminal.out.write(
-    `Next:\n${inFolder}  setpoint validate .\n  setpoint plan .\n  git add . && git commit -m "First fleet"\n  setpoint daemon --repo .\n`,
-  );
+  terminal.out.write(`Next:\n${nextSteps(commandWord(terminal), shown)}`);
   return 0;
+}
+
+/** Commands to copy into this very shell: through npx they work only from the folder that npx was called in. */
+function nextSteps(command: string, dir: string): string {
+  const git = dir === "." ? "git" : `git -C ${dir}`;
+  const lines = [
+    `${command} validate ${dir}`,
+    `${command} plan ${dir}`,
+    `${git} add . && ${git} commit -m "First fleet"`,
+    `${command} daemon --repo ${dir}`,
+  ];
+  return lines.map((line) => `  ${line}\n`).join("");
 }
 
 /** Makes the folder where there is none. True when it already holds a git repository and nothing else. */

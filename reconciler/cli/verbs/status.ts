@@ -1,14 +1,14 @@
 import { statusReport } from "../../api/report.ts";
-import type { StatusReport } from "../../api/types.ts";
+import type { StatusReport, WaitRow } from "../../api/types.ts";
 import { heldSentence, plural, shortCommit } from "../../plan/render.ts";
 import { followDaemon } from "../client.ts";
-import { holdColumns, PROBLEM_COLUMNS, roughDuration } from "../columns.ts";
+import { holdColumns, PROBLEM_COLUMNS, roughDuration, WAIT_COLUMNS } from "../columns.ts";
 import { UserError } from "../../core/errors/user-error.ts";
 import { createLivePrinter } from "../live.ts";
 import { readFleet } from "../read.ts";
 import { stateFolder, type StateFolder } from "../state-folder.ts";
-import { printRows, printValue } from "../table.ts";
-import { paint, type Style, type Terminal } from "../terminal.ts";
+import { printRows, printValue, type Column } from "../table.ts";
+import { paint, type Channel, type Style, type Terminal } from "../terminal.ts";
 
 interface StatusOptions {
   readonly output: "text" | "json" | "yaml";
@@ -53,15 +53,29 @@ async function printReport(terminal: Terminal, report: StatusReport): Promise<vo
     line("task", `${task.taskId.slice(0, 8)}  ${task.trigger} of ${task.set}, for ${roughDuration(nowMs - task.openedAtMs)}`);
   }
   if (report.tasks.length > MOST_TASKS) line("", `and ${plural(report.tasks.length - MOST_TASKS, "more Task")}; see: setpoint trace`);
-  for (const held of report.held) line("waits", `${heldSentence(held)}; go on with: setpoint confirm ${held.hash}`);
-  if (report.holds.length > 0) out.write("\n");
-  if (report.holds.length > 0) await printRows(out, report.holds, holdColumns(nowMs), "text");
-  if (report.problems.length > 0) out.write("\n");
-  if (report.problems.length > 0) await printRows(out, report.problems, PROBLEM_COLUMNS, "text");
+  for (const held of report.held) line("to confirm", `${heldSentence(held)}; go on with: setpoint confirm ${held.hash}`);
+  await printTable(out, report.holds, holdColumns(nowMs));
+  await printTable(out, untoldWaits(report).slice(0, MOST_WAITS), WAIT_COLUMNS);
+  // Destroys over budget were told above, with the command that lets them go on.
+  const problems = report.problems.filter((problem) => problem.code !== "over-budget");
+  await printTable(out, problems, PROBLEM_COLUMNS);
+}
+
+async function printTable<Row>(out: Channel, rows: readonly Row[], columns: readonly Column<Row>[]): Promise<void> {
+  if (rows.length === 0) return;
+  out.write("\n");
+  await printRows(out, rows, columns, "text");
+}
+
+/** Waits that neither a hold, destroys to confirm nor a problem tells already. */
+function untoldWaits({ waits, problems }: StatusReport): WaitRow[] {
+  const told = new Set(problems.map(({ subject, code }) => `${subject} ${code}`));
+  return waits.filter(({ set, code }) => code !== "wait.hold" && code !== "wait.budget" && !told.has(`set/${set} ${code}`));
 }
 
 const LABEL_WIDTH = 11;
 const MOST_TASKS = 8;
+const MOST_WAITS = 8;
 
 /** `: 3 to create, 2 blocked`. */
 function workLeft(report: StatusReport): string {

@@ -30,7 +30,7 @@ export interface HostStatus {
 }
 
 /** For hosts that left the manifests, whose pool and so whose limits are not known any more. */
-const DEFAULT_FAILURE = { suspectAfterMs: 10_000, lostAfterMs: 60_000 };
+export const DEFAULT_FAILURE = { suspectAfterMs: 10_000, lostAfterMs: 60_000 };
 
 /** Extra time after a lease for the agent to stop what it must; on top of each Set's own stop timeouts. */
 const FENCE_MARGIN_MS = 5_000;
