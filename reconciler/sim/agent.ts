@@ -169,6 +169,7 @@ export class SimAgent {
 
   /** Kills the containers of an Instance; with `restarts` the engine starts them again by itself. */
   crashInstance(slot: Slot, restarts: boolean): void {
+    if (!this.host.powered) return;
     this.#fail(slot, "exited with 137");
     if (!restarts) return;
     this.#later(this.#world.random.between(500, 3000), () => {
