@@ -4,7 +4,7 @@ import { parseSlotKey, slotKey } from "../core/ids.ts";
 import type { Claim, Failure, SlotMemory } from "../core/memory.ts";
 import type { ObservedInstance } from "../core/observation.ts";
 import { compareNumbers } from "../core/order.ts";
-import type { Change, Plan, PlanInput } from "../core/plan.ts";
+import type { Change, Plan, PlanInput, Problem } from "../core/plan.ts";
 import { formatBytesRounded, formatCpu, formatDuration } from "../core/units.ts";
 import { targetCount, type TargetCount } from "./desired/count.ts";
 import { hostStatus, holdOf, type HostStatus } from "./fleet/host-status.ts";
@@ -135,8 +135,8 @@ function changeSentences(change: Change): string[] {
   return [`${sentence}${why === "" ? "" : `, because: ${why}`}.`];
 }
 
-function problemSentences(plan: Plan, subject: string): string[] {
-  return plan.problems.filter((problem) => problem.subject === subject).map((problem) => `Problem: ${problem.text} [${problem.code}].`);
+function problemSentences(problems: readonly Problem[], subject: string): string[] {
+  return problems.filter((problem) => problem.subject === subject).map((problem) => `Problem: ${problem.text} [${problem.code}].`);
 }
 
 function holdSentences(input: PlanInput, set: string): string[] {
@@ -153,23 +153,27 @@ function explainSet(input: PlanInput, plan: Plan, name: string): string[] {
       `Task ${memory.task.taskId.slice(0, 8)} (${memory.task.trigger}) is under way; follow it with: setpoint trace ${memory.task.taskId.slice(0, 8)}`,
     );
   const changes = plan.changes.filter((change) => change.set === name && change.kind !== "keep");
-  const groups = groupsOf(changes);
+  const groups = groupsOf([...changes.filter(isBlocked), ...changes.filter((change) => !isBlocked(change))]);
   for (const { slots, sentences } of groups.slice(0, MOST_SLOTS)) lines.push(`${namesOf(slots)}: ${sentences}`);
   const more = groups.slice(MOST_SLOTS).reduce((sum, { slots }) => sum + slots.length, 0);
   if (more > 0) lines.push(`And ${plural(more, "more slot")}; see: setpoint get slots ${name}`);
   for (const [index, failure] of [...(memory?.failures ?? [])].sort(([a], [b]) => compareNumbers(a, b)).slice(0, MOST_SLOTS)) {
     lines.push(`${slotKey(name, index)}: ${failureSentence(failure)}`);
   }
-  return [...lines, ...problemSentences(plan, `set/${name}`), ...holdSentences(input, name)];
+  return [...lines, ...problemSentences(plan.problems, `set/${name}`), ...holdSentences(input, name)];
 }
 
 const MOST_SLOTS = 10;
+
+function isBlocked(change: Change): boolean {
+  return change.kind === "blocked";
+}
 
 function removedSentence(name: string, slots: number): string {
   return `Set ${name} is no longer in the manifests; ${plural(slots, "slot")} of it ${slots === 1 ? "is" : "are"} to be removed.`;
 }
 
-/** Changes that are told in the same words, together, in the order of their first slots. */
+/** Changes that are told in the same words, together; in the order of the first of each. */
 function groupsOf(changes: readonly Change[]): { readonly slots: readonly string[]; readonly sentences: string }[] {
   const slots = new Map<string, string[]>();
   for (const change of changes) {
@@ -249,7 +253,9 @@ function explainHost(input: PlanInput, plan: Plan, name: string): string[] {
       `${plural(host.observation.foreign.length, "container")} on it ${host.observation.foreign.length === 1 ? "is" : "are"} not ours and never touched.`,
     );
   }
-  return [...lines, ...problemSentences(plan, `host/${name}`)];
+  // Its silence was told above.
+  const problems = plan.problems.filter((problem) => problem.code !== `host-${host.reach}`);
+  return [...lines, ...problemSentences(problems, `host/${name}`)];
 }
 
 function reachWords(host: HostStatus): string {
