@@ -78,25 +78,7 @@ export function createFleet(clock: Clock, watcher: FleetWatcher): FleetKeeper {
   return {
     views,
     listener,
-    follow(hosts) {
-      const wanted = new Map(hosts.map((host) => [host.name, host.leaseForMs]));
-      for (const host of views.keys()) {
-        if (wanted.has(host)) continue;
-        views.delete(host);
-        unheard.delete(host);
-        leases.delete(host);
-      }
-      for (const [host, leaseForMs] of wanted) {
-        const known = views.get(host);
-        if (known === undefined) {
-          views.set(host, { ...UNHEARD });
-          unheard.add(host);
-        } else if (leases.get(host) !== leaseForMs) {
-          views.set(host, { ...known, leasedUntilMs: olderLeaseUntil(known, leases.get(host) ?? null, clock.monotonic()) });
-        }
-        leases.set(host, leaseForMs);
-      }
-    },
+    follow: (hosts) => followExactly({ views, unheard, leases }, hosts, clock.monotonic()),
     reachable(host) {
       const view = views.get(host);
       return view !== undefined && view.observation !== null && view.problem === "";
@@ -107,6 +89,38 @@ export function createFleet(clock: Clock, watcher: FleetWatcher): FleetKeeper {
     },
     unheard: () => unheard.size,
   };
+}
+
+/** What is kept of the followed hosts. */
+interface Followed {
+  readonly views: Map<string, MutableView>;
+  readonly unheard: Set<string>;
+  /** As asked for last. */
+  readonly leases: Map<string, number | null>;
+}
+
+function followExactly(
+  { views, unheard, leases }: Followed,
+  hosts: readonly Pick<FollowedHost, "name" | "leaseForMs">[],
+  nowMs: number,
+): void {
+  const wanted = new Map(hosts.map((host) => [host.name, host.leaseForMs]));
+  for (const host of views.keys()) {
+    if (wanted.has(host)) continue;
+    views.delete(host);
+    unheard.delete(host);
+    leases.delete(host);
+  }
+  for (const [host, leaseForMs] of wanted) {
+    const known = views.get(host);
+    if (known === undefined) {
+      views.set(host, { ...UNHEARD });
+      unheard.add(host);
+    } else if (leases.get(host) !== leaseForMs) {
+      views.set(host, { ...known, leasedUntilMs: olderLeaseUntil(known, leases.get(host) ?? null, nowMs) });
+    }
+    leases.set(host, leaseForMs);
+  }
 }
 
 /** When the lease that an agent may have been given until now is over, whatever the manifests say from now on. */

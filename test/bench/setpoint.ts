@@ -57,9 +57,8 @@ function journalSize(events: readonly JournalEvent[], memory: Memory): number {
     const journal = openJournal({ path: join(folder, "journal.db") });
     for (let at = 0; at < events.length; at += 500) journal.append(events.slice(at, at + 500));
     journal.snapshot(memory);
-    const bytes = readdirSync(folder).reduce((sum, file) => sum + statSync(join(folder, file)).size, 0);
     journal.close();
-    return bytes;
+    return readdirSync(folder).reduce((sum, file) => sum + statSync(join(folder, file)).size, 0);
   } finally {
     rmSync(folder, { recursive: true });
   }
