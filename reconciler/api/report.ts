@@ -60,7 +60,7 @@ function openTasks(tasks: readonly TaskRow[]): TaskRow[] {
 }
 
 /** What the plan found wrong, and why the newest commit does not run. */
-export function problemRows({ input, plan }: Picture): Problem[] {
+function problemRows({ input, plan }: Picture): Problem[] {
   const { rejected } = input.memory;
   const known = plan.problems.some((problem) => problem.subject === "source");
   if (rejected === null || known) return [...plan.problems];

@@ -16,7 +16,7 @@ export function printFailure(terminal: Terminal, error: unknown): number {
 }
 
 /** `error: MESSAGE [code]`, then what to do, indented. */
-export function printError(channel: Channel, code: string, message: string, hint: string): void {
+function printError(channel: Channel, code: string, message: string, hint: string): void {
   const head = `${paint(channel, "red", "error:")} ${message} ${paint(channel, "dim", `[${code}]`)}\n`;
   const rest = hint === "" ? "" : `  ${hint.startsWith("usage:") ? hint : `hint: ${hint}`}\n`;
   channel.write(head + rest);

@@ -12,7 +12,7 @@ const STYLES: Readonly<Record<LiveEvent["type"], Style | null>> = {
 };
 
 /** `19:45:03  converged after 12.3 s: ...`. */
-export function liveLine(channel: Channel, event: LiveEvent): string {
+function liveLine(channel: Channel, event: LiveEvent): string {
   const style = STYLES[event.type];
   const time = new Date(event.atMs).toTimeString().slice(0, 8);
   return `${paint(channel, "dim", time)}  ${style === null ? event.text : paint(channel, style, event.text)}`;

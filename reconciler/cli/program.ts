@@ -30,7 +30,7 @@ export async function runCli(args: readonly string[], terminal: Terminal, versio
 }
 
 /** The whole tree of verbs. Their code is imported only when one runs. */
-export function buildProgram(terminal: Terminal, version: string, finish: Finish): Command {
+function buildProgram(terminal: Terminal, version: string, finish: Finish): Command {
   const program = new Command("setpoint")
     .description("Makes fleets of plain Docker hosts match the manifests in a git repository, and keeps them so.")
     .version(version, "-V, --version", "print the version")

@@ -12,7 +12,7 @@ export interface StateFolder {
   readonly socket: string;
 }
 
-export const DEFAULT_STATE = ".setpoint";
+const DEFAULT_STATE = ".setpoint";
 
 /** `--state`, else SETPOINT_STATE, else the given folder (`.setpoint`) in the working folder. Nothing is created. */
 export function stateFolder(terminal: Terminal, given: string | undefined, otherwise = DEFAULT_STATE): StateFolder {

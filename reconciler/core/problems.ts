@@ -2,7 +2,7 @@ import type { ManifestProblem } from "./manifests.ts";
 import { compareText } from "./order.ts";
 
 /** Problems printed before the rest is only counted. */
-export const MAX_PRINTED_PROBLEMS = 20;
+const MAX_PRINTED_PROBLEMS = 20;
 
 /** One problem as plain text, several lines, no newline at the end. */
 export function printProblem(problem: ManifestProblem): string {

@@ -136,12 +136,6 @@ export function parseTimeOfDay(written: string): number | null {
   return match === null ? null : Number(match[1]) * 60 + Number(match[2]);
 }
 
-/** 510 → `08:30`. */
-export function formatTimeOfDay(minutes: number): string {
-  const hour = Math.floor(minutes / 60);
-  return `${String(hour).padStart(2, "0")}:${String(minutes % 60).padStart(2, "0")}`;
-}
-
 /** An unsigned decimal number and a suffix of the table, as an exact integer of the base unit; null when there is none. */
 function parseScaled(written: string | number, units: UnitTable): number | null {
   const match = /^(\d{1,20})(?:\.(\d{1,20}))?([a-zA-Z]*)$/.exec(String(written));

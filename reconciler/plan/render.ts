@@ -48,7 +48,7 @@ function renderText(plan: Plan): string {
 }
 
 /** `plan 7c1e  revision 9c1d04f  task 4bf92f35`. */
-export function planHeading(plan: Plan): string {
+function planHeading(plan: Plan): string {
   const tasks = taskIds(plan);
   const parts = [`plan ${plan.hash.slice(0, 4)}`, `revision ${shortCommit(plan.commit)}`];
   if (tasks.length === 1) parts.push(`task ${tasks[0]!.slice(0, 8)}`);
@@ -142,7 +142,7 @@ function problemLines(problems: readonly Problem[]): string[] {
 }
 
 /** The documented JSON shape (docs/CLI.md). What carries a time or repeats the manifests is left out. */
-export function planJson(plan: Plan): object {
+function planJson(plan: Plan): object {
   return {
     hash: plan.hash,
     commit: plan.commit,
@@ -178,7 +178,7 @@ function actionJson(action: Action): object {
 }
 
 /** What the step is about, beyond its slot and host: an image, a volume, an address; empty when there is nothing more. */
-export function actionDetail(action: Action): string {
+function actionDetail(action: Action): string {
   switch (action.kind) {
     case "pullImage":
       return action.image;

@@ -18,7 +18,6 @@ describe("quantities come back from what they are printed as", () => {
     ["byte rate", units.formatBytes, units.parseByteRate, natural],
     ["duration", units.formatDuration, units.parseDuration, natural],
     ["percent", units.formatPercent, units.parsePercent, fc.nat({ max: 100_000 }).map((n) => Number((n / 100_000).toFixed(5)))],
-    ["time of day", units.formatTimeOfDay, units.parseTimeOfDay, fc.nat({ max: 1439 })],
   ];
   it.each(pairs)("%s", (_, format, parse, values) => {
     fc.assert(fc.property(values, (value) => parse(format(value)) === value));

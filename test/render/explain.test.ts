@@ -110,7 +110,9 @@ describe("explain", () => {
   });
 
   test("slots of a Set that wait for the same thing are told together", () => {
-    expect(explained(inputFor(crowded), "web")[2]).toMatchInlineSnapshot(`"web/64, web/65, web/66 and 3 more: It waits: of 4 hosts: 4 lack cpu (need 500m, most free 0 on lab-a-1) [blocked.capacity]. It is placed by itself as soon as a host has room: add or uncordon hosts, or ask for less."`);
+    expect(explained(inputFor(crowded), "web")[2]).toMatchInlineSnapshot(
+      `"web/64, web/65, web/66 and 3 more: It waits: of 4 hosts: 4 lack cpu (need 500m, most free 0 on lab-a-1) [blocked.capacity]. It is placed by itself as soon as a host has room: add or uncordon hosts, or ask for less."`,
+    );
   });
 
   test("what a silent host was last seen to run does not count as healthy", () => {

@@ -5,7 +5,7 @@ import { gitBytes, type GitContext } from "./git-process.ts";
 import type { TreeEntry } from "./tree.ts";
 
 /** Bytes of all files of one commit that were not read before; far above any fleet. */
-export const MAX_TOTAL_BYTES = 128 * 1024 * 1024;
+const MAX_TOTAL_BYTES = 128 * 1024 * 1024;
 
 /**
  * The commit's files for the loader. Those the loader does not have (`known`: object ids by path) are read now, in two git processes

@@ -18,7 +18,7 @@ export interface GitContext {
 }
 
 /** Output of `gitBytes` past this is refused: 256 MiB of manifests, or a tree of about three million files. */
-export const MAX_OUTPUT_BYTES = 256 * 1024 * 1024;
+const MAX_OUTPUT_BYTES = 256 * 1024 * 1024;
 
 /** Runs git and returns its stdout, trimmed. Rejects with GitFailure unless git exits with 0. */
 export async function gitText(context: GitContext, args: readonly string[], signal: AbortSignal): Promise<string> {

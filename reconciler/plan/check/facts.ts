@@ -73,7 +73,7 @@ function poolOf(input: PlanInput, hosts: ReadonlyMap<string, DesiredHost>, host:
 }
 
 /** The host's report, if it may be acted on; null otherwise. */
-export function freshObservation(input: PlanInput, host: string, pool: DesiredPool | null): HostObservation | null {
+function freshObservation(input: PlanInput, host: string, pool: DesiredPool | null): HostObservation | null {
   const view = input.fleet.get(host);
   if (view === undefined || view.observation === null || view.heardAtMs === null || view.problem !== "") return null;
   const silentMs = input.monotonicMs - view.heardAtMs;

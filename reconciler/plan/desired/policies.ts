@@ -120,7 +120,7 @@ function schedulesOf(policy: LoadedPolicy): readonly ScheduleRule[] {
 }
 
 /** A window that can't be read is check-policy's to report. */
-export function readSchedule(policy: string, schedule: written.Schedule): ScheduleRule {
+function readSchedule(policy: string, schedule: written.Schedule): ScheduleRule {
   return {
     name: `${policy}/${schedule.name}`,
     timezone: schedule.timezone,

@@ -10,7 +10,7 @@ export interface SetOnHost {
 /** What all hosts showed of one Set, by host name. */
 export type SetSightings = ReadonlyMap<string, SetOnHost>;
 
-export const NO_SIGHTINGS: SetSightings = new Map();
+const NO_SIGHTINGS: SetSightings = new Map();
 
 /** Observations turned around: by Set instead of by host. Kept up to date host by host. */
 export interface Sightings {

@@ -8,7 +8,7 @@ import type { StepList, StepOwner } from "./step-list.ts";
 const specs = new WeakMap<DesiredSet, InstanceSpec>();
 
 /** The part of a Set that travels to a host; one object per Set, so that 10,000 starts share it. */
-export function specOf(set: DesiredSet): InstanceSpec {
+function specOf(set: DesiredSet): InstanceSpec {
   const known = specs.get(set);
   if (known !== undefined) return known;
   const { template, infraHash, containerHashes, specHash, live, liveHash, resources, hostPorts, exclusive, priority } = set;

@@ -15,7 +15,7 @@ type Payload<Kind extends ActionKind> = Omit<
 >;
 
 /** Longest a host may take for each kind of step; what depends on the Set is added by the caller. Milliseconds. */
-export const DEADLINES_MS: Readonly<Record<ActionKind, number>> = {
+const DEADLINES_MS: Readonly<Record<ActionKind, number>> = {
   pullImage: 600_000,
   createVolume: 60_000,
   growVolume: 60_000,
