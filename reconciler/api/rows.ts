@@ -4,10 +4,11 @@ import type { Claim, Hold } from "../core/memory.ts";
 import type { ObservedInstance } from "../core/observation.ts";
 import type { ManifestProblem } from "../core/manifests.ts";
 import { compareNumbers, sortedBy, sortedUnique } from "../core/order.ts";
-import type { Plan, PlanInput } from "../core/plan.ts";
+import type { Change, Plan, PlanInput } from "../core/plan.ts";
 import type { Resources } from "../core/resources.ts";
 import { hostStatus, holdOf } from "../plan/fleet/host-status.ts";
 import { wantedSlots } from "../plan/explain.ts";
+import { LINGERING } from "../plan/realise/set-work.ts";
 import { isStuck } from "../plan/render.ts";
 import type { HoldRow, HostRow, PoolRow, RevisionRow, SetRow, SlotRow, Usage } from "./types.ts";
 
@@ -42,7 +43,7 @@ function instanceKey(set: string, index: number, generation: number): string {
 /** Sorted by name; Sets that are gone from the manifests but not from the hosts are listed too. */
 export function setRows({ input, plan }: Picture, seen: SeenInstances): SetRow[] {
   const stuck = new Set(plan.changes.filter(isStuck).map((change) => change.set));
-  const busy = new Set(plan.changes.filter((change) => change.kind !== "keep").map((change) => change.set));
+  const busy = new Set(plan.changes.filter(isWork).map((change) => change.set));
   const leftOver = [...input.memory.sets]
     .filter(([name, set]) => !input.desired.sets.has(name) && set.slots.size > 0)
     .map(([name]) => name);
@@ -51,6 +52,11 @@ export function setRows({ input, plan }: Picture, seen: SeenInstances): SetRow[]
     const working = busy.has(name) || row.taskId !== null || row.current < row.wanted;
     return { ...row, state: setState(input, name, stuck.has(name), working) };
   });
+}
+
+/** What is left on a silent host of a slot that runs elsewhere takes nothing from its Set. */
+function isWork({ kind, decision }: Change): boolean {
+  return kind !== "keep" && decision.code !== LINGERING;
 }
 
 function setState(input: PlanInput, name: string, stuck: boolean, working: boolean): SetRow["state"] {

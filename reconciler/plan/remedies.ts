@@ -21,7 +21,7 @@ export function remedy(code: string, set: string, host: string | null): string |
     case "wait.brake":
       return "Many hosts are silent at once, which is more likely the network: it goes on when they are heard, or confirmed dead one by one.";
     case "wait.host-unknown":
-      return `It goes on when ${name} is heard again. If that machine is off for good: setpoint host confirm-dead ${name} --why ...`;
+      return `It goes on when ${name} is heard again, or counts as lost. If that machine is off for good: setpoint host confirm-dead ${name} --why ...`;
     case "wait.surplus":
       return "It is created when the slots that are too many are gone; see: setpoint explain " + set;
     case "wait.former":

@@ -75,7 +75,7 @@ function leaveDead(work: SetWork, slot: SlotFacts, host: HostStatus, formers: re
 }
 
 function leave(work: SetWork, slot: SlotFacts, former: Claim, why: string, announce: boolean): void {
-  const text = `generation ${former.generation} has to go: ${why}`;
+  const text = `its earlier Instance, generation ${former.generation}, has to go: ${why}`;
   if (announce) addChange(work, "blocked", slot.index, former, { code: LINGERING, text });
   work.lingering = true;
   work.hopeful = true;
