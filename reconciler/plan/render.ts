@@ -26,7 +26,12 @@ export type PlanVerdict = "nothing" | "changes" | "stuck";
 
 export function planVerdict(plan: Plan): PlanVerdict {
   if (plan.held.length > 0 || plan.changes.some(isStuck)) return "stuck";
-  return plan.actions.length > 0 || plan.changes.some((change) => change.kind !== "keep") ? "changes" : "nothing";
+  return plan.actions.length > 0 || plan.changes.some(isWork) ? "changes" : "nothing";
+}
+
+/** An earlier Instance on a silent host, of a slot that is well elsewhere, is nothing that could be done now. */
+function isWork({ kind, decision }: Change): boolean {
+  return kind !== "keep" && decision.code !== "wait.lingering";
 }
 
 /** Waits that end only when a person does something. */

@@ -128,12 +128,13 @@ class FleetReconciler implements Reconciler {
     this.#reportCrash = resolve;
     this.#ports = ports;
     this.#options = options;
-    const { clock, hosts, source } = ports;
+    const { clock, hosts, source, log } = ports;
     this.#startedAtMs = clock.now();
     this.#startedMonotonicMs = clock.monotonic();
     this.#ledger = openLedger(ports.journal, clock, options.snapshotEvery);
     const shared = {
       clock,
+      log,
       hosts,
       source,
       memory: () => this.#ledger.memory(),

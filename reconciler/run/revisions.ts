@@ -3,7 +3,7 @@ import type { EventBody } from "../core/events.ts";
 import type { ManifestProblem, Manifests } from "../core/manifests.ts";
 import type { Memory } from "../core/memory.ts";
 import { withDeadline } from "./deadline.ts";
-import type { Clock, Source, SourceReading } from "./ports.ts";
+import type { Clock, Log, Source, SourceReading } from "./ports.ts";
 
 /** Manifests to Desired; null when cross-file checks found errors. Problems may be warnings alone. */
 export type BuildDesired = (manifests: Manifests) => { readonly desired: Desired | null; readonly problems: readonly ManifestProblem[] };
@@ -37,6 +37,7 @@ export interface SourceStatus {
 export interface RevisionPorts {
   readonly source: Source;
   readonly clock: Clock;
+  readonly log: Log;
   readonly readDeadlineMs: number;
   readonly build: BuildDesired;
   readonly memory: () => Memory;
@@ -63,6 +64,12 @@ export function createRevisions(ports: RevisionPorts): Revisions {
       const before = state.status;
       const running = state.desired;
       state.status = { ...before, reads: before.reads + 1, readAtMs: ports.clock.now() };
+      if (reading.kind !== "failed" && reading.rewrittenFrom !== undefined) {
+        ports.log.warn(
+          { from: reading.rewrittenFrom },
+          "the branch was rewritten: its head does not follow the one before; it counts all the same",
+        );
+      }
       judge(ports, state, reading);
       if (state.desired === null) await restore(ports, state, signal);
       if (state.desired !== running || destroysFrozen(state.status) !== destroysFrozen(before)) ports.changed();

@@ -82,6 +82,18 @@ describe("planner", () => {
     expect(world.host(before[0]!.split("@")[1]!).instances[0]!.images).toEqual({ app: "docker.io/shop/app:1.1" });
   });
 
+  test("slots that find no host do not hold up a rollout of those that run", () => {
+    const big = (image: string): Manifest => {
+      const app = container("app", { image, resources: { cpu: { request: "1" }, memory: { request: "30Gi" } } });
+      return set("web", { replicas: 80, rollout: { maxUnavailable: 2 }, template: { containers: [app] } });
+    };
+    const { world, commit } = worldOf(pool("main"), big("shop/app:1.0"));
+    for (let passes = 0; passes < 3; passes++) world.pass();
+    expect(world.running()).toHaveLength(60);
+    commit(pool("main"), big("shop/app:1.1"));
+    expect(kinds(world.pass().plan)).toEqual({ replace: 60, blocked: 20 });
+  });
+
   test("a limit changes in place", () => {
     const { world, commit } = worldOf(pool("main"), set("web"));
     world.converge();

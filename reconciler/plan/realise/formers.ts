@@ -108,6 +108,7 @@ function clearHost(work: SetWork, slot: SlotFacts, formers: readonly Claim[], cu
     else if (former !== newest || (!leftover.port && leftover.volumes.length === 0)) clear(work, slot, former);
   }
   const { input } = pass.fleet;
+  if (gone.length > 0 || leftover.port || leftover.volumes.length > 0) works(work, "remove");
   releaseHost(
     pass.steps,
     owner,

@@ -41,14 +41,16 @@ interface SlotJob {
   readonly placements: Placements;
 }
 
-/** Wanted slots whose Instance does not serve now, those with a step under way among them. */
+/** Wanted slots that have a host and whose Instance does not serve now, those with a step under way among them. */
 function unavailableSlots(draft: SetDraft): number {
   let count = 0;
   for (const [index, assessment] of draft.assessments) {
     if (index >= draft.total) continue;
     const slot = factsOf(draft, index);
-    const instance = slot.current === null ? null : instanceOf(slot, slot.current);
-    const reachable = slot.current !== null && draft.context.hostOf(slot.current.host).reach === "ok";
+    // One that never found a host is no loss of what runs: it must not hold up the others.
+    if (slot.current === null) continue;
+    const instance = instanceOf(slot, slot.current);
+    const reachable = draft.context.hostOf(slot.current.host).reach === "ok";
     const serves = assessment.kind !== "busy" && reachable && instance?.phase === "running" && instance.healthy;
     if (!serves) count++;
   }
