@@ -1,6 +1,6 @@
 import type { DesiredHost, DesiredSet } from "../../reconciler/core/desired.ts";
 import { hasBit } from "../../reconciler/plan/place/columns.ts";
-import { blockMayPass, passesRest } from "../../reconciler/plan/place/filters.ts";
+import { BITMAP_FILTERS, FILTERS, passes } from "../../reconciler/plan/place/filters.ts";
 import { createHostIndex, type HostIndex } from "../../reconciler/plan/place/host-index.ts";
 import { placeSlots } from "../../reconciler/plan/place/place-slots.ts";
 import { closeQuery, countIn, openQuery } from "../../reconciler/plan/place/query.ts";
@@ -66,14 +66,15 @@ function placeSlotsOf(index: HostIndex, { set, count }: SizedSet): (string | nul
 /** The plain loop: every host is filtered and scored for every slot. */
 export function scanOf(index: HostIndex, { set, count }: SizedSet): (string | null)[] {
   const query = openQuery(index, set);
-  const { candidates, concerning } = openSearch(query);
+  const { candidates } = openSearch(query);
+  const filters = FILTERS.filter((filter) => !BITMAP_FILTERS.some((asked) => asked === filter));
   const claim = { resources: set.resources, hostPorts: set.hostPorts, core: set.priority === "core" };
   const choices: (string | null)[] = [];
   for (let slot = 0; slot < count; slot++) {
     let best = -1;
     let highest = -Infinity;
     for (let position = 0; position < index.hosts.length; position++) {
-      if (!hasBit(candidates, position) || !blockMayPass(query, position >>> 6) || !passesRest(query, concerning, position)) continue;
+      if (!hasBit(candidates, position) || !passes(query, filters, position)) continue;
       const score = totalScore(query, position);
       if (score < highest || (score === highest && index.rank[position]! > index.rank[best]!)) continue;
       best = position;

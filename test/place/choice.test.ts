@@ -3,8 +3,8 @@ import { expect, test } from "vitest";
 import type { DesiredSet } from "../../reconciler/core/desired.ts";
 import { RESOURCE_NAMES } from "../../reconciler/core/resources.ts";
 import { type Blocks, createBlocks, measureSizes, refreshBlocks } from "../../reconciler/plan/place/blocks.ts";
-import { blockMayPass, concerningFilters, FILTERS, bitmapsOf, passesRest } from "../../reconciler/plan/place/filters.ts";
 import { hasBit } from "../../reconciler/plan/place/columns.ts";
+import { FILTERS, passes } from "../../reconciler/plan/place/filters.ts";
 import { createHostIndex, type HostIndex } from "../../reconciler/plan/place/host-index.ts";
 import { placeSlots } from "../../reconciler/plan/place/place-slots.ts";
 import { closeQuery, openQuery } from "../../reconciler/plan/place/query.ts";
@@ -19,7 +19,8 @@ import {
   setHostFacts,
   setHostUsable,
 } from "../../reconciler/plan/place/reservations.ts";
-import { blockBound, hostScore } from "../../reconciler/plan/place/scores.ts";
+import { totalScore } from "../../reconciler/plan/place/scores.ts";
+import { lookInto, openSearch } from "../../reconciler/plan/place/search.ts";
 import { type PlainFleet, plainFleet, plainPlace, reserved } from "./reference.ts";
 import { type FleetCase, fleetCases, poolsOf, setCases } from "./world.ts";
 
@@ -58,30 +59,33 @@ test("every choice is the one a full scan makes, through any history", () => {
   );
 });
 
-test("no filter or score of a host beats the bound of its block, and the shares in which filters are asked are the whole list", () => {
+test("no host beats what is promised, and looking finds what all filters and scorers, asked one by one, say", () => {
   fc.assert(
     fc.property(fleetCases(150), fc.array(steps, { maxLength: 6 }), setCases(), (fleet, history, set) => {
       const pair = openPair(fleet);
+      const { index } = pair;
       for (const step of history) take(pair, fleet, step);
-      const query = openQuery(pair.index, set);
-      const bitmaps = bitmapsOf(query);
-      const concerning = concerningFilters(query);
-      for (const position of pair.index.positions.values()) {
-        const block = Math.floor(position / 64);
-        const all = FILTERS.every((filter) => filter.check(query, position));
-        const parts =
-          blockMayPass(query, block) && bitmaps.every((bitmap) => hasBit(bitmap, position)) && passesRest(query, concerning, position);
-        expect(parts).toBe(all);
-        if (!all) continue;
-        expect(query.blocks).toContain(block);
-        expect(hostScore(query, position)).toBeLessThanOrEqual(blockBound(query, block));
+      const query = openQuery(index, set);
+      const search = openSearch(query);
+      const promised = search.score.slice();
+      for (const part of search.parts) lookInto(search, part);
+      const best = new Map<number, number>();
+      const order = (a: number, b: number): number => totalScore(query, b) - totalScore(query, a) || index.rank[a]! - index.rank[b]!;
+      for (const position of [...index.positions.values()].filter((at) => passes(query, FILTERS, at)).sort(order)) {
+        const part = 2 * Math.floor(position / 64) + (hasBit(search.extras, position) ? 1 : 0);
+        if (!best.has(part)) best.set(part, position);
+      }
+      expect([...best.keys()].filter((part) => !search.parts.includes(part))).toEqual([]);
+      for (const part of search.parts) {
+        expect(search.found[part]).toBe(best.get(part) ?? -1);
+        expect(search.score[part]).toBeLessThanOrEqual(promised[part]!);
+        if (!best.has(part)) continue;
+        expect(search.score[part]! + search.zoneScores[index.blocks.zone[part >> 1]!]!).toBe(totalScore(query, best.get(part)!));
       }
       closeQuery(query);
-      expect([...pair.index.scratch.inHost, ...pair.index.scratch.inRack, ...pair.index.scratch.inZone].every((count) => count === 0)).toBe(
-        true,
-      );
+      expect([...index.scratch.inHost, ...index.scratch.inRack, ...index.scratch.inZone].every((count) => count === 0)).toBe(true);
     }),
-    { numRuns: 40 },
+    { numRuns: 60 },
   );
 });
 

@@ -1,5 +1,4 @@
-import { RESOURCE_NAMES } from "../../core/resources.ts";
-import { BLOCK_SIZE, blockOf, type HostColumns, type ResourceColumns, resourceColumns } from "./columns.ts";
+import { BLOCK_SIZE, blockOf, type HostColumns } from "./columns.ts";
 
 /**
  * What can be said of 64 hosts of one pool and zone without looking at each: bounds of what their usable hosts
@@ -9,15 +8,12 @@ export interface Blocks {
   readonly count: number;
   readonly pool: Int32Array;
   readonly zone: Int32Array;
-  /** Distinct racks with a host in the block. */
-  readonly racks: readonly Int32Array[];
   /** Blocks with a host of the rack, by rack. */
-  readonly ofRack: readonly Int32Array[];
+  readonly ofRack: readonly (readonly number[])[];
   readonly stale: Uint8Array;
   /** The stale blocks, in no order. */
   readonly staleBlocks: number[];
 
-  readonly mostFree: ResourceColumns;
   /** Lowest rank of a usable host; NO_RANK when there is none. */
   readonly lowestRank: Int32Array;
   /** Smallest 3·cpu − memory and smallest 3·memory − cpu of the usable hosts of each class of balance; BALANCES numbers to a block. */
@@ -26,8 +22,6 @@ export interface Blocks {
   /** First and last class of balance that has a host; the last is below the first when no class has. */
   readonly firstBalance: Int32Array;
   readonly lastBalance: Int32Array;
-  /** Largest sum of the used shares of cpu and memory. */
-  readonly mostLoad: Float64Array;
   /** Smallest and largest HostColumns.perCpu and perMemory, of all hosts; see measureSizes. */
   readonly perCpu: { readonly least: Float64Array; readonly most: Float64Array };
   readonly perMemory: { readonly least: Float64Array; readonly most: Float64Array };
@@ -49,27 +43,22 @@ export function createBlocks(pool: Int32Array, zone: Int32Array, rack: Int32Arra
   const count = pool.length / BLOCK_SIZE;
   const numbers = (): Float64Array => new Float64Array(count);
   const first = (column: Int32Array): Int32Array => Int32Array.from({ length: count }, (_, block) => column[block * BLOCK_SIZE]!);
-  const racks = Array.from({ length: count }, (_, block) => {
-    const inBlock = rack.subarray(block * BLOCK_SIZE, (block + 1) * BLOCK_SIZE).filter((id) => id >= 0);
-    return Int32Array.from(new Set(inBlock));
-  });
   const ofRack = Array.from({ length: rackCount }, (): number[] => []);
-  for (const [block, ids] of racks.entries()) for (const id of ids) ofRack[id]!.push(block);
+  for (const [position, id] of rack.entries()) {
+    if (id >= 0 && ofRack[id]!.at(-1) !== blockOf(position)) ofRack[id]!.push(blockOf(position));
+  }
   return {
     count,
     pool: first(pool),
     zone: first(zone),
-    racks,
-    ofRack: ofRack.map((blocks) => Int32Array.from(blocks)),
+    ofRack,
     stale: new Uint8Array(count).fill(1),
     staleBlocks: Array.from({ length: count }, (_, block) => block),
-    mostFree: resourceColumns(numbers),
     lowestRank: new Int32Array(count),
     leastCpu: new Float64Array(count * BALANCES),
     leastMemory: new Float64Array(count * BALANCES),
     firstBalance: new Int32Array(count),
     lastBalance: new Int32Array(count),
-    mostLoad: numbers(),
     perCpu: { least: numbers(), most: numbers() },
     perMemory: { least: numbers(), most: numbers() },
   };
@@ -99,7 +88,6 @@ export function refreshBlock(blocks: Blocks, hosts: HostColumns, block: number):
   let lowestRank = NO_RANK;
   let firstBalance = BALANCES;
   let lastBalance = -1;
-  let mostLoad = -Infinity;
   const end = (block + 1) * BLOCK_SIZE;
   for (let position = block * BLOCK_SIZE; position < end; position++) {
     if (unusable[position] !== 0) continue;
@@ -111,7 +99,6 @@ export function refreshBlock(blocks: Blocks, hosts: HostColumns, block: number):
     const memoryLoad = 3 * memory - cpu;
     if (cpuLoad < leastCpu[at]!) leastCpu[at] = cpuLoad;
     if (memoryLoad < leastMemory[at]!) leastMemory[at] = memoryLoad;
-    if (cpu + memory > mostLoad) mostLoad = cpu + memory;
     if (balance < firstBalance) firstBalance = balance;
     if (balance > lastBalance) lastBalance = balance;
     if (rank[position]! < lowestRank) lowestRank = rank[position]!;
@@ -119,8 +106,6 @@ export function refreshBlock(blocks: Blocks, hosts: HostColumns, block: number):
   blocks.lowestRank[block] = lowestRank;
   blocks.firstBalance[block] = firstBalance;
   blocks.lastBalance[block] = lastBalance;
-  blocks.mostLoad[block] = mostLoad;
-  for (const resource of RESOURCE_NAMES) blocks.mostFree[resource][block] = mostUsable(hosts.free[resource], unusable, block);
   blocks.stale[block] = 0;
 }
 
@@ -133,15 +118,6 @@ export function measureSizes(blocks: Blocks, hosts: HostColumns, block: number):
     range.least[block] = Math.min(...sizes);
     range.most[block] = Math.max(...sizes);
   }
-}
-
-function mostUsable(column: Float64Array, unusable: Uint8Array, block: number): number {
-  let most = -Infinity;
-  const end = (block + 1) * BLOCK_SIZE;
-  for (let position = block * BLOCK_SIZE; position < end; position++) {
-    if (column[position]! > most && unusable[position] === 0) most = column[position]!;
-  }
-  return most;
 }
 
 /** Class 0.. of the difference between the shares. */

@@ -1,6 +1,6 @@
 import { formatBytesRounded, formatCpu, formatRate } from "../../core/units.ts";
 import type { ResourceName } from "../../core/resources.ts";
-import { BLOCK_SIZE, hasBit } from "./columns.ts";
+import { hasBit } from "./columns.ts";
 import { CAPABILITIES, UNUSABLE_REASONS } from "./host-index.ts";
 import { portKey } from "./reservations.ts";
 import type { Query } from "./query.ts";
@@ -14,9 +14,6 @@ export interface Filter {
   explain(query: Query, positions: readonly number[]): string;
 }
 
-/** Says the same of all hosts of a block: they lie in one pool and zone. */
-export type BlockFilter = Filter;
-
 /** Passes hosts whose bit is set in all of some bitmaps, so that 32 hosts are asked at once. */
 export interface BitmapFilter extends Filter {
   bitmaps(query: Query): readonly Uint32Array[];
@@ -28,7 +25,7 @@ export interface HostFilter extends Filter {
   concerns(query: Query): boolean;
 }
 
-export const poolFilter: BlockFilter = {
+export const poolFilter: Filter = {
   name: "pool",
   check: (query, position) => query.poolAllowed[query.index.pool[position]!] === 1,
   explain: (query, { length }) => `${length} in other pools than ${query.set.pools.join(", ")}`,
@@ -64,14 +61,14 @@ const labelsFilter = bitmapFilter(
   },
 );
 
-const zoneFilter: BlockFilter = {
+const zoneFilter: Filter = {
   name: "zone",
   check: (query, position) => query.zoneAllowed[query.index.zone[position]!] === 1,
   explain: (_query, { length }) => `${length} in ${length === 1 ? "another zone" : "other zones"}`,
 };
 
 /** Falls to nothing while slots are placed. */
-const addressFilter: BlockFilter = {
+const addressFilter: Filter = {
   name: "address",
   check: (query, position) => query.poolAddresses[query.index.pool[position]!]! > 0,
   explain: (_query, { length }) => `${length} in a pool without a free address`,
@@ -122,8 +119,7 @@ const diskFilter = resourceFilter("disk", "diskBytes", formatBytesRounded);
 const ingressFilter = resourceFilter("ingress bandwidth", "ingressBps", formatRate);
 const egressFilter = resourceFilter("egress bandwidth", "egressBps", formatRate);
 
-const BLOCK_FILTERS: readonly BlockFilter[] = [poolFilter, zoneFilter, addressFilter];
-const BITMAP_FILTERS: readonly BitmapFilter[] = [stateFilter, capabilityFilter, labelsFilter];
+export const BITMAP_FILTERS: readonly BitmapFilter[] = [stateFilter, capabilityFilter, labelsFilter];
 const HOST_FILTERS: readonly HostFilter[] = [
   diskFilter,
   ingressFilter,
@@ -155,36 +151,18 @@ export const FILTERS: readonly Filter[] = [
   hostPortFilter,
 ];
 
-/** Could a host of the block pass? Asks the block filters, and each resource by itself. */
-export function blockMayPass(query: Query, block: number): boolean {
-  const { needs } = query;
-  const { mostFree } = query.index.blocks;
-  for (const filter of BLOCK_FILTERS) if (!filter.check(query, block * BLOCK_SIZE)) return false;
-  return (
-    needs.cpuMillis <= mostFree.cpuMillis[block]! &&
-    needs.memoryBytes <= mostFree.memoryBytes[block]! &&
-    needs.diskBytes <= mostFree.diskBytes[block]! &&
-    needs.ingressBps <= mostFree.ingressBps[block]! &&
-    needs.egressBps <= mostFree.egressBps[block]!
-  );
-}
-
 /** Bitmaps in all of which a host must have its bit. */
 export function bitmapsOf(query: Query): Uint32Array[] {
   return BITMAP_FILTERS.flatMap((filter) => filter.bitmaps(query));
 }
 
-/** The host filters that can reject anything for this Set. */
+/** The filters, beside cpu and memory, that a host of a block with an address may still fail, as far as they can reject any for this Set. */
 export function concerningFilters(query: Query): HostFilter[] {
   return HOST_FILTERS.filter((filter) => filter.concerns(query));
 }
 
-/** What is left to ask of a host that passed the block filters and the bitmaps. Cpu and memory are written out: they are always asked. */
-export function passesRest(query: Query, concerning: readonly HostFilter[], position: number): boolean {
-  const { needs } = query;
-  const { free } = query.index;
-  if (needs.cpuMillis > free.cpuMillis[position]! || needs.memoryBytes > free.memoryBytes[position]!) return false;
-  for (const filter of concerning) if (!filter.check(query, position)) return false;
+export function passes(query: Query, filters: readonly Filter[], position: number): boolean {
+  for (const filter of filters) if (!filter.check(query, position)) return false;
   return true;
 }
 

@@ -88,13 +88,10 @@ export interface Scratch {
   readonly inZone: Int32Array;
   /** Left as they are. */
   readonly candidates: Uint32Array;
+  readonly extras: Uint32Array;
   readonly zoneScores: Float64Array;
   readonly found: Int32Array;
-  readonly foundScore: Float64Array;
-  readonly promise: Float64Array;
-  readonly level: Int8Array;
-  readonly bound: Float64Array;
-  readonly limit: Float64Array;
+  readonly score: Float64Array;
 }
 
 /** `freeAddresses` tells how many Instances a pool has addresses for; without it there is no limit. */
@@ -163,13 +160,10 @@ function createScratch(positions: number, racks: number, zones: number, blocks: 
     inRack: new Int32Array(racks),
     inZone: new Int32Array(zones),
     candidates: newBitmap(positions),
+    extras: newBitmap(positions),
     zoneScores: new Float64Array(zones),
-    found: new Int32Array(blocks),
-    foundScore: new Float64Array(blocks),
-    promise: new Float64Array(blocks),
-    level: new Int8Array(blocks),
-    bound: new Float64Array(blocks),
-    limit: new Float64Array(blocks),
+    found: new Int32Array(2 * blocks),
+    score: new Float64Array(2 * blocks),
   };
 }
 

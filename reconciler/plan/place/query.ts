@@ -2,7 +2,6 @@ import type { ApartRule, DesiredSet } from "../../core/desired.ts";
 import { sortedUnique } from "../../core/order.ts";
 import { RESOURCE_NAMES, type ResourceName } from "../../core/resources.ts";
 import { NO_RANK, refreshBlocks } from "./blocks.ts";
-import { blockOf } from "./columns.ts";
 import type { HostIndex } from "./host-index.ts";
 
 /** What one Set asks for, made ready to be compared with hosts. Open from openQuery to closeQuery. */
@@ -51,7 +50,6 @@ export interface Apart {
 
 export interface Near {
   readonly hosts: ReadonlySet<number>;
-  readonly blocks: ReadonlySet<number>;
   readonly zones: ReadonlySet<number>;
 }
 
@@ -173,7 +171,6 @@ function nearOf(index: HostIndex, set: DesiredSet): Near | null {
   if (positions.length === 0) return null;
   return {
     hosts: new Set(positions),
-    blocks: new Set(positions.map((position) => blockOf(position))),
     zones: new Set(positions.map((position) => index.zone[position]!)),
   };
 }

@@ -10,14 +10,6 @@ export interface Scorer {
   score(query: Query, position: number): number;
 }
 
-/**
- * At least the score of every usable host of a block, from what the block's bounds say. The tighter, the fewer hosts a
- * placement looks at.
- */
-export interface BoundedScorer extends Scorer {
-  bound(query: Query, block: number): number;
-}
-
 /** Takes care of the last digit in which a bound and a score, both rounded down, may be computed differently. */
 const ROUNDING = 1e-6;
 
@@ -26,52 +18,35 @@ const ROUNDING = 1e-6;
  * number: 100 · (2·(1 − larger) + (1 − |cpu − memory|)) / 3, which is 100 · (3 − max(3·cpu − memory, 3·memory − cpu)) / 3.
  * For `pack` most requested instead of least: 100 · (1 + cpu + memory) / 3.
  */
-export const loadScorer: BoundedScorer = {
+export const loadScorer: Scorer = {
   name: "load",
   weight: 3,
   score: ({ index, set, pack }, position) => {
     const cpu = 1 - (index.free.cpuMillis[position]! - set.resources.cpuMillis) * index.perCpu[position]!;
     const memory = 1 - (index.free.memoryBytes[position]! - set.resources.memoryBytes) * index.perMemory[position]!;
-    return toScore(pack ? 1 + cpu + memory : 3 - Math.max(3 * cpu - memory, 3 * memory - cpu));
+    return loadScore(pack, cpu, memory);
   },
-  bound: (query, block) => toScore((query.pack ? mostPacked(query, block) : 3 - leastLoaded(query, block)) + ROUNDING),
 };
 
 /** Few (or, to pack, any) Instances of the Set on the host. */
-export const hostScorer: BoundedScorer = {
+export const hostScorer: Scorer = {
   name: "host",
   weight: 3,
-  score: (query, position) => amongScore(query, query.inHost[position]!),
-  bound: (query, block) => (query.pack ? rackScorer.bound(query, block) : 100),
+  score: (query, position) => amongScore(query.pack, query.inHost[position]!),
 };
 
 /** Few (or, to pack, any) Instances of the Set in the rack. */
-export const rackScorer: BoundedScorer = {
+export const rackScorer: Scorer = {
   name: "rack",
   weight: 1,
-  score: (query, position) => amongScore(query, query.inRack[query.index.rack[position]!]!),
-  bound: (query, block) => {
-    if (query.count === 0) return query.pack ? 0 : 100;
-    let best = 0;
-    for (const rack of query.index.blocks.racks[block]!) best = Math.max(best, amongScore(query, query.inRack[rack]!));
-    return best;
-  },
+  score: (query, position) => amongScore(query.pack, query.inRack[query.index.rack[position]!]!),
 };
 
 /** A host with an Instance of a Set to be near to; half for one in its zone. */
-export const nearScorer: BoundedScorer = {
+export const nearScorer: Scorer = {
   name: "near",
   weight: 2,
-  score: ({ near, index }, position) => {
-    if (near === null) return 0;
-    if (near.hosts.has(position)) return 100;
-    return near.zones.has(index.zone[position]!) ? 50 : 0;
-  },
-  bound: ({ near, index }, block) => {
-    if (near === null) return 0;
-    if (near.blocks.has(block)) return 100;
-    return near.zones.has(index.blocks.zone[block]!) ? 50 : 0;
-  },
+  score: (query, position) => (query.near?.hosts.has(position) === true ? 100 : nearZoneScore(query, query.index.zone[position]!)),
 };
 
 /** Share of the Set's images that the host holds, the common ones left out. */
@@ -100,57 +75,61 @@ export const SCORERS: readonly Scorer[] = [loadScorer, hostScorer, rackScorer, n
 /** Off for each Instance in the zone, where the Set must be even over zones: more than all scores together can add. */
 const EVEN_WEIGHT = 10_000;
 
-/** Weighted sum of what differs between hosts that lie in one zone and hold as many of the Set's images. */
-export function hostScore(query: Query, position: number): number {
-  const load = loadScorer.weight * loadScorer.score(query, position);
-  if (query.count === 0 && query.near === null) return load + (hostScorer.weight + rackScorer.weight) * amongScore(query, 0);
-  return (
-    load +
-    hostScorer.weight * hostScorer.score(query, position) +
-    rackScorer.weight * rackScorer.score(query, position) +
-    nearScorer.weight * nearScorer.score(query, position)
-  );
-}
-
-/** At least the hostScore of every usable host of the block. */
-export function blockBound(query: Query, block: number): number {
-  return (
-    loadScorer.weight * loadScorer.bound(query, block) +
-    hostScorer.weight * hostScorer.bound(query, block) +
-    rackScorer.weight * rackScorer.bound(query, block) +
-    nearScorer.weight * nearScorer.bound(query, block)
-  );
-}
-
-/** The part of hosts that hold this many of the Set's images. */
-export function imageScore({ set }: Query, held: number): number {
-  return imageScorer.weight * heldScore(set, held);
-}
-
-/** The part of all hosts of a zone. */
+/** The part that all hosts of a zone share. */
 export function zoneScore(query: Query, zone: number): number {
   const even = query.even ? -EVEN_WEIGHT * query.inZone[zone]! : 0;
-  return even + zoneScorer.weight * inZoneScore(query, zone);
+  return even + zoneScorer.weight * inZoneScore(query, zone) + nearScorer.weight * nearZoneScore(query, zone);
+}
+
+/** What a host has beyond the hosts of its zone that hold neither an image of the Set nor an Instance to be near to. */
+export function extraScore(query: Query, position: number): number {
+  const near = nearScorer.score(query, position) - nearZoneScore(query, query.index.zone[position]!);
+  return imageScorer.weight * imageScorer.score(query, position) + nearScorer.weight * near;
+}
+
+/** At least the extraScore of any host. */
+export function mostExtra({ images, near, set }: Query): number {
+  return imageScorer.weight * heldScore(set, images.length) + (near === null ? 0 : 100 * nearScorer.weight);
+}
+
+/** When spreading: at least the score, without extras and the part of the zone, of every usable host of the block. */
+export function spreadBound(query: Query, block: number): number {
+  return loadScorer.weight * toScore(3 - leastLoaded(query, block) + ROUNDING) + (hostScorer.weight + rackScorer.weight) * 100;
 }
 
 /** What the choice maximises: the weighted sum of all scorers, less what evenness takes off. */
 export function totalScore(query: Query, position: number): number {
-  const images = imageScorer.weight * imageScorer.score(query, position);
-  return hostScore(query, position) + images + zoneScore(query, query.index.zone[position]!);
+  let total = query.even ? -EVEN_WEIGHT * query.inZone[query.index.zone[position]!]! : 0;
+  for (const scorer of SCORERS) total += scorer.weight * scorer.score(query, position);
+  return total;
 }
 
-/** Thirds of 0..1 to whole 0..100. */
+/** 0..100 by the used shares of cpu and memory. */
+export function loadScore(pack: boolean, cpu: number, memory: number): number {
+  if (pack) return toScore(1 + cpu + memory);
+  const cpuLoad = 3 * cpu - memory;
+  const memoryLoad = 3 * memory - cpu;
+  return toScore(3 - (cpuLoad > memoryLoad ? cpuLoad : memoryLoad));
+}
+
+/** Thirds of 0..1 to whole 0..100. Comparisons instead of Math.min and Math.max, which are slower. */
 function toScore(thirds: number): number {
-  return Math.max(0, Math.min(100, Math.floor((thirds * 100) / 3)));
+  const score = Math.floor((thirds * 100) / 3);
+  return score > 0 ? (score < 100 ? score : 100) : 0;
 }
 
-function amongScore(query: Query, count: number): number {
-  if (query.pack) return count > 0 ? 100 : 0;
+/** 0..100 by the number of the Set's Instances that are there. */
+export function amongScore(pack: boolean, count: number): number {
+  if (pack) return count > 0 ? 100 : 0;
   return count === 0 ? 100 : Math.floor(100 / (1 + count));
 }
 
 function heldScore(set: DesiredSet, held: number): number {
   return held === 0 ? 0 : Math.floor((100 * held) / set.images.length);
+}
+
+function nearZoneScore({ near }: Query, zone: number): number {
+  return near?.zones.has(zone) === true ? 50 : 0;
 }
 
 function inZoneScore(query: Query, zone: number): number {
@@ -171,9 +150,4 @@ function leastLoaded({ index, set }: Query, block: number): number {
     least = Math.min(least, Math.max(leastCpu[balance]! + addedCpu, leastMemory[balance]! + addedMemory));
   }
   return least;
-}
-
-function mostPacked({ index, set }: Query, block: number): number {
-  const { mostLoad, perCpu, perMemory } = index.blocks;
-  return 1 + mostLoad[block]! + set.resources.cpuMillis * perCpu.most[block]! + set.resources.memoryBytes * perMemory.most[block]!;
 }

@@ -1,81 +1,71 @@
-import { refreshBlock } from "./blocks.ts";
-import { blockOf } from "./columns.ts";
-import { bitmapsOf, blockMayPass, concerningFilters, type HostFilter, passesRest } from "./filters.ts";
+import { blockOf, setBit } from "./columns.ts";
+import { bitmapsOf, concerningFilters, type HostFilter, passes } from "./filters.ts";
 import type { Reservation } from "./host-index.ts";
 import { countIn, forbidAround, type Query } from "./query.ts";
 import { reserveAt } from "./reservations.ts";
-import { blockBound, hostScore, imageScore, zoneScore } from "./scores.ts";
+import { amongScore, extraScore, hostScorer, loadScore, loadScorer, mostExtra, rackScorer, spreadBound, zoneScore } from "./scores.ts";
 
 /**
- * Best first over blocks: look into the block that promises most, until a host found is as good as anything that
- * any block still promises. Within a block the hosts that hold most of the Set's images are looked at first: a few
- * of these would else make the whole block promise too much.
+ * Best first: the hosts of the part that promises most are all looked at, until a host found is as good as anything
+ * that any part still promises. A part is the hosts of a block, those apart that are preferred for an image or a
+ * neighbour: a few of these would else make the whole block promise too much. Part 2·block has the others, part 2·block + 1
+ * has these.
  */
 export interface Search {
   readonly query: Query;
-  /** Blocks some host of which may pass. */
-  readonly blocks: readonly number[];
+  readonly parts: readonly number[];
   /** Positions that pass the bitmap filters. */
   readonly candidates: Uint32Array;
   concerning: readonly HostFilter[];
-  /** By zone: the part of the score that all its hosts share. The scores below are without it. */
+  /** Positions that may have an extraScore. */
+  readonly extras: Uint32Array;
+  /** By zone: the score that all its hosts share. The scores of parts are without it. */
   readonly zoneScores: Float64Array;
-
-  /** By block: the best host looked at, -1 before, and its score, -Infinity before. */
+  /** By part: the best host; -1 when none passes, and before a look. */
   readonly found: Int32Array;
-  readonly foundScore: Float64Array;
-  /** At least the score of every host not looked at yet; -Infinity when there is none. */
-  readonly promise: Float64Array;
-  /** How many of the Set's images the hosts to be looked at next hold; those with more were looked at. */
-  readonly level: Int8Array;
-  /** At least the hostScore of every host; and at least the whole score, as far as an earlier look tells. */
-  readonly bound: Float64Array;
-  readonly limit: Float64Array;
-  /** Where countHeld writes. */
-  readonly held: Int32Array;
+  /** By part: the score of the best host, -Infinity when none passes. Before a look at least that. */
+  readonly score: Float64Array;
 }
 
 export function openSearch(query: Query): Search {
-  const { candidates, zoneScores, found, foundScore, promise, level, bound, limit } = query.index.scratch;
+  const { candidates, extras, zoneScores, found, score } = query.index.scratch;
   intersect(bitmapsOf(query), candidates);
-  const search: Search = {
-    query,
-    blocks: query.blocks.filter((block) => blockMayPass(query, block)),
-    candidates,
-    concerning: concerningFilters(query),
-    zoneScores,
-    found,
-    foundScore,
-    promise,
-    level,
-    bound,
-    limit,
-    held: new Int32Array(query.images.length + 2),
-  };
-  for (const block of search.blocks) openBlock(search, block);
+  const parts = query.blocks.map((block) => 2 * block);
+  if (markExtras(query, extras)) {
+    for (const block of query.blocks) if ((extras[2 * block]! | extras[2 * block + 1]!) !== 0) parts.push(2 * block + 1);
+  }
+  found.fill(-1);
+  const search = { query, parts, candidates, concerning: concerningFilters(query), extras, zoneScores, found, score };
+  if (query.pack) for (const part of parts) lookInto(search, part);
+  else promise(search);
   scoreZones(search);
   return search;
 }
 
-/** The best position, or -1 when no host passes. Each round looks at one level of one block. */
+/** The best position, or -1 when no host passes. */
 export function pick(search: Search): number {
   for (;;) {
-    const block = mostPromising(search);
-    if (block < 0) return -1;
-    if (search.foundScore[block]! > search.promise[block]!) return search.found[block]!;
-    lookInto(search, block);
+    const part = mostPromising(search);
+    if (part < 0) return -1;
+    if (search.found[part]! >= 0) return search.found[part]!;
+    lookInto(search, part);
   }
 }
 
-/** Reserves the position for the Set and takes back what is no longer known of the blocks it touches. */
+/** Reserves the position for the Set and looks again where another host may be the best by it. */
 export function occupy(search: Search, position: number, claim: Reservation): void {
   const { query } = search;
-  const { index } = query;
+  const { index, apart, poolAddresses } = query;
+  const pool = index.pool[position]!;
+  const zone = index.zone[position]!;
   reserveAt(index, position, query.set.name, claim);
   countIn(query, position, 1);
-  if (query.pack) for (const block of index.blocks.ofRack[index.rack[position]!]!) openBlock(search, block);
-  else lowerRack(search, position);
-  closePlaces(search, position);
+  poolAddresses[pool]!--;
+  for (const within of apart?.itself ?? []) forbidAround(index, apart!, position, within);
+  for (const block of index.blocks.ofRack[index.rack[position]!]!) lookAgain(search, block);
+  if (poolAddresses[pool]! <= 0) for (const block of query.blocks) if (index.blocks.pool[block] === pool) lookAgain(search, block);
+  if (apart?.itself.includes("zone") === true)
+    for (const block of query.blocks) if (index.blocks.zone[block] === zone) lookAgain(search, block);
   scoreZones(search);
 }
 
@@ -86,146 +76,95 @@ export function exclude(search: Search, avoid: readonly string[]): void {
   const before = query.excluded;
   query.excluded = new Set(avoid.flatMap((host) => query.index.positions.get(host) ?? []));
   search.concerning = concerningFilters(query);
-  for (const position of [...before, ...query.excluded]) {
-    const block = blockOf(position);
-    search.limit[block] = Infinity;
-    restart(search, block);
-  }
+  const blocks = new Set([...before, ...query.excluded].map(blockOf));
+  for (const part of search.parts) if (blocks.has(part >> 1)) lookInto(search, part);
 }
 
-/** The block with the highest score found or promised, and among equals the one that may hold the lowest rank; -1 when none is left. */
-function mostPromising({ query, blocks, found, foundScore, promise, zoneScores }: Search): number {
+/**
+ * A part not looked at yet still keeps what it promised: a placement leaves no host a better one, save its own
+ * and, to pack, those of its rack; and to pack all are looked at from the start.
+ */
+function lookAgain(search: Search, block: number): void {
+  if (search.found[2 * block]! >= 0) lookInto(search, 2 * block);
+  if (search.found[2 * block + 1]! >= 0) lookInto(search, 2 * block + 1);
+}
+
+/** The part with the highest score, and among equals the one that has, or may have, the lowest rank; -1 when none has a host. */
+function mostPromising({ query, parts, found, score, zoneScores }: Search): number {
   const { rank } = query.index;
   const { zone, lowestRank } = query.index.blocks;
   let chosen = -1;
   let highest = -Infinity;
   let chosenRank = Infinity;
-  for (const block of blocks) {
-    const known = foundScore[block]!;
-    const open = promise[block]!;
-    const score = Math.max(known, open) + zoneScores[zone[block]!]!;
-    if (score < highest || score === -Infinity) continue;
-    const itsRank = known > open ? rank[found[block]!]! : lowestRank[block]!;
-    if (score === highest && itsRank >= chosenRank) continue;
-    chosen = block;
-    highest = score;
+  for (const part of parts) {
+    const itsScore = score[part]! + zoneScores[zone[part >> 1]!]!;
+    if (itsScore < highest || itsScore === -Infinity) continue;
+    const itsRank = found[part]! >= 0 ? rank[found[part]!]! : lowestRank[part >> 1]!;
+    if (itsScore === highest && itsRank >= chosenRank) continue;
+    chosen = part;
+    highest = itsScore;
     chosenRank = itsRank;
   }
   return chosen;
 }
 
-/** Looks at the block's hosts of the present level. */
-function lookInto(search: Search, block: number): void {
-  const { held, level, candidates } = search;
-  const now = level[block]!;
-  for (let word = 2 * block; word < 2 * block + 2; word++) {
-    if (candidates[word] === 0) continue;
-    countHeld(search, word);
-    lookAt(search, block, word * 32, held[now]! & ~held[now + 1]!);
-  }
-  level[block] = now - 1;
-  search.promise[block] = promised(search, block);
-}
-
-/** Looks at the hosts whose bits are set, the lowest bit being that of the position `from`. */
-function lookAt({ query, concerning, found, foundScore, level }: Search, block: number, from: number, positions: number): void {
-  const { rank } = query.index;
-  const images = imageScore(query, level[block]!);
-  let best = found[block]!;
-  let highest = foundScore[block]!;
-  for (let left = positions; left !== 0; left &= left - 1) {
-    const position = from + 31 - Math.clz32(left & -left);
-    if (!passesRest(query, concerning, position)) continue;
-    const score = hostScore(query, position) + images;
-    if (score < highest || (score === highest && rank[position]! > rank[best]!)) continue;
-    best = position;
-    highest = score;
-  }
-  found[block] = best;
-  foundScore[block] = highest;
-}
-
-/** Nothing is known of the block but its bounds. */
-function openBlock(search: Search, block: number): void {
-  const { query } = search;
-  const { index } = query;
-  if (index.blocks.stale[block] === 1) refreshBlock(index.blocks, index, block);
-  search.bound[block] = blockBound(query, block);
-  search.limit[block] = Infinity;
-  restart(search, block);
-}
-
-/** Forgets what was found, and looks again from the highest level on. */
-function restart(search: Search, block: number): void {
-  search.found[block] = -1;
-  search.foundScore[block] = -Infinity;
-  search.level[block] = highestLevel(search, block);
-  search.promise[block] = promised(search, block);
-}
-
-function promised({ query, level, limit, bound }: Search, block: number): number {
-  return level[block] === -1 ? -Infinity : Math.min(limit[block]!, bound[block]! + imageScore(query, level[block]!));
-}
-
 /**
- * When spreading, one more Instance in a rack can only lower the score of its hosts, save the one it is on: what
- * the blocks were known to reach stays a limit.
+ * Looks at every host of the part. Most of the time of a placement goes here, so cpu, memory and the scores that every
+ * Set has are computed on the spot; the other filters are asked only of a host that would be the best so far.
  */
-function lowerRack(search: Search, position: number): void {
-  const { query, limit, bound, foundScore, promise } = search;
-  const { index } = query;
-  const own = blockOf(position);
-  for (const block of index.blocks.ofRack[index.rack[position]!]!) {
-    limit[block] = Math.min(limit[block]!, Math.max(foundScore[block]!, promise[block]!));
-    if (block === own) {
-      const score = hostScore(query, position);
-      bound[block] = Math.max(bound[block]!, score);
-      limit[block] = Math.max(limit[block]!, score + imageScore(query, query.images.length));
+export function lookInto({ query, candidates, concerning, extras, found, score: scores }: Search, part: number): void {
+  const { index, set, needs, pack, inHost, inRack } = query;
+  const { cpuMillis, memoryBytes } = index.free;
+  const { perCpu, perMemory, rank, rack } = index;
+  const { cpuMillis: addedCpu, memoryBytes: addedMemory } = set.resources;
+  const { cpuMillis: neededCpu, memoryBytes: neededMemory } = needs;
+  const block = part >> 1;
+  const extra = (part & 1) === 1;
+  const first = query.count === 0;
+  const others = first ? (hostScorer.weight + rackScorer.weight) * amongScore(pack, 0) : 0;
+  const end = query.poolAddresses[index.blocks.pool[block]!]! > 0 ? 2 * block + 2 : 0;
+  let best = -1;
+  let highest = -Infinity;
+  for (let word = 2 * block; word < end; word++) {
+    const positions = candidates[word]! & (extra ? extras[word]! : ~extras[word]!);
+    for (let left = positions; left !== 0; left &= left - 1) {
+      const position = word * 32 + 31 - Math.clz32(left & -left);
+      const freeCpu = cpuMillis[position]!;
+      const freeMemory = memoryBytes[position]!;
+      if (neededCpu > freeCpu || neededMemory > freeMemory) continue;
+      const cpu = 1 - (freeCpu - addedCpu) * perCpu[position]!;
+      const memory = 1 - (freeMemory - addedMemory) * perMemory[position]!;
+      let score = others + loadScorer.weight * loadScore(pack, cpu, memory);
+      if (!first) {
+        score += hostScorer.weight * amongScore(pack, inHost[position]!) + rackScorer.weight * amongScore(pack, inRack[rack[position]!]!);
+      }
+      if (extra) score += extraScore(query, position);
+      if (score < highest || (score === highest && rank[position]! > rank[best]!)) continue;
+      if (!passes(query, concerning, position)) continue;
+      best = position;
+      highest = score;
     }
-    restart(search, block);
   }
+  found[part] = best;
+  scores[part] = highest;
 }
 
-/** An address is gone, and a Set that keeps apart from itself forbids places: less is left in any block. */
-function closePlaces(search: Search, position: number): void {
-  const { query } = search;
-  const { index, apart, poolAddresses } = query;
-  const pool = index.pool[position]!;
-  poolAddresses[pool]!--;
-  for (const within of apart?.itself ?? []) forbidAround(index, apart!, position, within);
-  if (poolAddresses[pool]! > 0 && (apart === null || apart.itself.length === 0)) return;
-  for (const block of search.blocks) restart(search, block);
+/** Nothing is known of the parts yet but what their blocks may hold. */
+function promise({ query, parts, score }: Search): void {
+  const most = mostExtra(query);
+  for (const part of parts) score[part] = (part & 1) === 0 ? spreadBound(query, part >> 1) : score[part - 1]! + most;
 }
 
 function scoreZones({ query, zoneScores }: Search): void {
   for (const zone of query.zones) zoneScores[zone] = zoneScore(query, zone);
 }
 
-/** The most of the images that one candidate of the block holds; -1 when it has no candidate, or none with an address. */
-function highestLevel(search: Search, block: number): number {
-  const { candidates, held, query } = search;
-  if (query.poolAddresses[query.index.blocks.pool[block]!]! <= 0) return -1;
-  if (query.images.length === 0) return (candidates[2 * block]! | candidates[2 * block + 1]!) === 0 ? -1 : 0;
-  let highest = -1;
-  for (let word = 2 * block; word < 2 * block + 2; word++) {
-    if (candidates[word] === 0) continue;
-    countHeld(search, word);
-    let level = query.images.length;
-    while (held[level] === 0) level--;
-    highest = Math.max(highest, level);
-  }
-  return highest;
-}
-
-/** Bit by bit for 32 positions at once: held[n] are the candidates that hold at least n of the images. */
-function countHeld({ query, candidates, held }: Search, word: number): void {
-  held.fill(0);
-  held[0] = candidates[word]!;
-  let seen = 0;
-  for (const image of query.images) {
-    const bits = image[word]!;
-    for (let level = ++seen; level > 0; level--) held[level]! |= held[level - 1]! & bits;
-  }
+/** Marks the hosts that hold any of the Set's images, or an Instance to be near to. False when there is no such host. */
+function markExtras({ images, near }: Query, extras: Uint32Array): boolean {
+  extras.fill(0);
+  for (const image of images) for (let word = 0; word < extras.length; word++) extras[word]! |= image[word]!;
+  for (const position of near?.hosts ?? []) setBit(extras, position, true);
+  return images.length > 0 || near !== null;
 }
 
 /** Writes the positions that are in all of the bitmaps. */
