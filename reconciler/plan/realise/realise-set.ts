@@ -70,6 +70,7 @@ function realiseSlot(job: SlotJob, assessment: Assessment): void {
     case "wait":
       addBlocked(work, slot.index, slot.current, assessment.decision, assessment.wakeInMs);
       if (assessment.decision.code === "wait.former") clearFormers(work, slot, slot.former, null, [], PART);
+      else clearBeside(job);
       return;
     case "place":
       return placeSlot(job, assessment);
@@ -156,6 +157,12 @@ function waitForTurn(job: SlotJob, would: string): void {
   const { work, slot, lanes } = job;
   const text = lanes.width === 0 ? `waits for other slots to be ready, then ${would}` : `waits for its turn to ${would}`;
   addBlocked(work, slot.index, slot.current, { code: "wait.rollout", text }, null);
+  clearBeside(job);
+}
+
+/** Earlier generations beside one that serves can go, whatever the slot itself is waiting for. */
+function clearBeside({ work, slot }: SlotJob): void {
+  if (slot.former.length > 0 && isServing(slot)) clearFormers(work, slot, slot.former, slot.current, [], PART);
 }
 
 /** All claims but the one the slot will live on. */
