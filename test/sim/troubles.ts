@@ -101,7 +101,12 @@ function declareDead(sim: Simulation, random: Random): void {
   if (off.length > 0) sayDead(sim, random.pick(off));
 }
 
+/**
+ * Not of a host that nobody saw since the journal was lost: the addresses it uses are known to nobody, so that for such
+ * a host the word must be true for good, and here all hosts come back.
+ */
 export function sayDead(sim: Simulation, host: string): void {
+  if (sim.life?.reconciler.view().memory.uninventoried?.has(host) === true) return;
   if (sim.tell({ type: "host.dead", host, who: "op", why: "it burnt" })) sim.declaredDead.add(host);
 }
 
