@@ -19,7 +19,7 @@ export interface BitmapFilter extends Filter {
   bitmaps(query: Query): readonly Uint32Array[];
 }
 
-/** Asks about room or about other Instances. */
+/** Asks about other Instances. */
 export interface HostFilter extends Filter {
   /** False when every host passes for this Set. */
   concerns(query: Query): boolean;
@@ -120,16 +120,7 @@ const ingressFilter = resourceFilter("ingress bandwidth", "ingressBps", formatRa
 const egressFilter = resourceFilter("egress bandwidth", "egressBps", formatRate);
 
 export const BITMAP_FILTERS: readonly BitmapFilter[] = [stateFilter, capabilityFilter, labelsFilter];
-const HOST_FILTERS: readonly HostFilter[] = [
-  diskFilter,
-  ingressFilter,
-  egressFilter,
-  corePerHostFilter,
-  maxPerHostFilter,
-  apartFilter,
-  excludedFilter,
-  hostPortFilter,
-];
+const HOST_FILTERS: readonly HostFilter[] = [corePerHostFilter, maxPerHostFilter, apartFilter, excludedFilter, hostPortFilter];
 
 /** In the order in which a host is judged; the first that fails is the one that is told. */
 export const FILTERS: readonly Filter[] = [
@@ -156,7 +147,7 @@ export function bitmapsOf(query: Query): Uint32Array[] {
   return BITMAP_FILTERS.flatMap((filter) => filter.bitmaps(query));
 }
 
-/** The filters, beside cpu and memory, that a host of a block with an address may still fail, as far as they can reject any for this Set. */
+/** The filters about other Instances that can reject any host for this Set. */
 export function concerningFilters(query: Query): HostFilter[] {
   return HOST_FILTERS.filter((filter) => filter.concerns(query));
 }
@@ -164,6 +155,12 @@ export function concerningFilters(query: Query): HostFilter[] {
 export function passes(query: Query, filters: readonly Filter[], position: number): boolean {
   for (const filter of filters) if (!filter.check(query, position)) return false;
   return true;
+}
+
+/** Room beside cpu and memory; written out, as it is asked so often. */
+export function hasOtherRoom({ needs, index }: Query, position: number): boolean {
+  const { diskBytes, ingressBps, egressBps } = index.free;
+  return needs.diskBytes <= diskBytes[position]! && needs.ingressBps <= ingressBps[position]! && needs.egressBps <= egressBps[position]!;
 }
 
 function bitmapFilter(name: string, bitmaps: BitmapFilter["bitmaps"], explain: Filter["explain"]): BitmapFilter {
@@ -175,10 +172,9 @@ function labelsOf({ set }: Query): string[] {
 }
 
 /** Room for the request; a resource that is not asked for never stands in the way, not even on an overfull host. */
-function resourceFilter(name: string, resource: ResourceName, format: (value: number) => string): HostFilter {
+function resourceFilter(name: string, resource: ResourceName, format: (value: number) => string): Filter {
   return {
     name,
-    concerns: (query) => query.needs[resource] > 0,
     check: (query, position) => query.needs[resource] <= query.index.free[resource][position]!,
     explain: (query, positions) => {
       const { free, rank, hosts } = query.index;

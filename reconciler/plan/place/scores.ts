@@ -21,11 +21,7 @@ const ROUNDING = 1e-6;
 export const loadScorer: Scorer = {
   name: "load",
   weight: 3,
-  score: ({ index, set, pack }, position) => {
-    const cpu = 1 - (index.free.cpuMillis[position]! - set.resources.cpuMillis) * index.perCpu[position]!;
-    const memory = 1 - (index.free.memoryBytes[position]! - set.resources.memoryBytes) * index.perMemory[position]!;
-    return loadScore(pack, cpu, memory);
-  },
+  score: loadScore,
 };
 
 /** Few (or, to pack, any) Instances of the Set on the host. */
@@ -81,6 +77,16 @@ export function zoneScore(query: Query, zone: number): number {
   return even + zoneScorer.weight * inZoneScore(query, zone) + nearScorer.weight * nearZoneScore(query, zone);
 }
 
+/** The part of load, host and rack. Without the scorer objects, as it is asked most often. */
+export function hostScore(query: Query, position: number): number {
+  const { pack } = query;
+  const load = loadScorer.weight * loadScore(query, position);
+  if (query.count === 0) return load + (hostScorer.weight + rackScorer.weight) * amongScore(pack, 0);
+  const host = amongScore(pack, query.inHost[position]!);
+  const rack = amongScore(pack, query.inRack[query.index.rack[position]!]!);
+  return load + hostScorer.weight * host + rackScorer.weight * rack;
+}
+
 /** What a host has beyond the hosts of its zone that hold neither an image of the Set nor an Instance to be near to. */
 export function extraScore(query: Query, position: number): number {
   const near = nearScorer.score(query, position) - nearZoneScore(query, query.index.zone[position]!);
@@ -90,6 +96,15 @@ export function extraScore(query: Query, position: number): number {
 /** At least the extraScore of any host. */
 export function mostExtra({ images, near, set }: Query): number {
   return imageScorer.weight * heldScore(set, images.length) + (near === null ? 0 : 100 * nearScorer.weight);
+}
+
+/**
+ * A host that takes more than this off its load score has a hostScore below `score`; what it takes off is in thirds:
+ * 2 − cpu − memory to pack, else the larger of 3·cpu − memory and 3·memory − cpu, which is cpu + memory + 2·|cpu − memory|.
+ */
+export function mostLoadFor({ count, pack }: Query, score: number): number {
+  const among = (hostScorer.weight + rackScorer.weight) * (count === 0 ? amongScore(pack, 0) : 100);
+  return score <= among ? Infinity : 3 - (3 * (score - among)) / (100 * loadScorer.weight) + ROUNDING;
 }
 
 /** When spreading: at least the score, without extras and the part of the zone, of every usable host of the block. */
@@ -104,18 +119,15 @@ export function totalScore(query: Query, position: number): number {
   return total;
 }
 
-/** 0..100 by the used shares of cpu and memory. */
-export function loadScore(pack: boolean, cpu: number, memory: number): number {
-  if (pack) return toScore(1 + cpu + memory);
-  const cpuLoad = 3 * cpu - memory;
-  const memoryLoad = 3 * memory - cpu;
-  return toScore(3 - (cpuLoad > memoryLoad ? cpuLoad : memoryLoad));
+function loadScore({ index, set, pack }: Query, position: number): number {
+  const cpu = 1 - (index.free.cpuMillis[position]! - set.resources.cpuMillis) * index.perCpu[position]!;
+  const memory = 1 - (index.free.memoryBytes[position]! - set.resources.memoryBytes) * index.perMemory[position]!;
+  return toScore(pack ? 1 + cpu + memory : 3 - Math.max(3 * cpu - memory, 3 * memory - cpu));
 }
 
-/** Thirds of 0..1 to whole 0..100. Comparisons instead of Math.min and Math.max, which are slower. */
+/** Thirds of 0..1 to whole 0..100. */
 function toScore(thirds: number): number {
-  const score = Math.floor((thirds * 100) / 3);
-  return score > 0 ? (score < 100 ? score : 100) : 0;
+  return Math.max(0, Math.min(100, Math.floor((thirds * 100) / 3)));
 }
 
 /** 0..100 by the number of the Set's Instances that are there. */

@@ -1,9 +1,9 @@
 import { blockOf, setBit } from "./columns.ts";
-import { bitmapsOf, concerningFilters, type HostFilter, passes } from "./filters.ts";
+import { bitmapsOf, concerningFilters, hasOtherRoom, type HostFilter, passes } from "./filters.ts";
 import type { Reservation } from "./host-index.ts";
 import { countIn, forbidAround, type Query } from "./query.ts";
 import { reserveAt } from "./reservations.ts";
-import { amongScore, extraScore, hostScorer, loadScore, loadScorer, mostExtra, rackScorer, spreadBound, zoneScore } from "./scores.ts";
+import { extraScore, hostScore, mostExtra, mostLoadFor, spreadBound, zoneScore } from "./scores.ts";
 
 /**
  * Best first: the hosts of the part that promises most are all looked at, until a host found is as good as anything
@@ -109,22 +109,21 @@ function mostPromising({ query, parts, found, score, zoneScores }: Search): numb
 }
 
 /**
- * Looks at every host of the part. Most of the time of a placement goes here, so cpu, memory and the scores that every
- * Set has are computed on the spot; the other filters are asked only of a host that would be the best so far.
+ * Looks at every host of the part. Most of the time of a placement goes here: what has no room, or is too full to be better
+ * than the best so far, is passed over at a glance; only the rest is scored exactly and asked the other filters.
  */
 export function lookInto({ query, candidates, concerning, extras, found, score: scores }: Search, part: number): void {
-  const { index, set, needs, pack, inHost, inRack } = query;
+  const { index, set, needs, pack } = query;
   const { cpuMillis, memoryBytes } = index.free;
-  const { perCpu, perMemory, rank, rack } = index;
+  const { perCpu, perMemory, rank } = index;
   const { cpuMillis: addedCpu, memoryBytes: addedMemory } = set.resources;
   const { cpuMillis: neededCpu, memoryBytes: neededMemory } = needs;
   const block = part >> 1;
   const extra = (part & 1) === 1;
-  const first = query.count === 0;
-  const others = first ? (hostScorer.weight + rackScorer.weight) * amongScore(pack, 0) : 0;
   const end = query.poolAddresses[index.blocks.pool[block]!]! > 0 ? 2 * block + 2 : 0;
   let best = -1;
   let highest = -Infinity;
+  let mostLoad = Infinity;
   for (let word = 2 * block; word < end; word++) {
     const positions = candidates[word]! & (extra ? extras[word]! : ~extras[word]!);
     for (let left = positions; left !== 0; left &= left - 1) {
@@ -134,15 +133,13 @@ export function lookInto({ query, candidates, concerning, extras, found, score: 
       if (neededCpu > freeCpu || neededMemory > freeMemory) continue;
       const cpu = 1 - (freeCpu - addedCpu) * perCpu[position]!;
       const memory = 1 - (freeMemory - addedMemory) * perMemory[position]!;
-      let score = others + loadScorer.weight * loadScore(pack, cpu, memory);
-      if (!first) {
-        score += hostScorer.weight * amongScore(pack, inHost[position]!) + rackScorer.weight * amongScore(pack, inRack[rack[position]!]!);
-      }
-      if (extra) score += extraScore(query, position);
+      if ((pack ? 2 - cpu - memory : cpu + memory + 2 * Math.abs(cpu - memory)) > mostLoad) continue;
+      const score = hostScore(query, position) + (extra ? extraScore(query, position) : 0);
       if (score < highest || (score === highest && rank[position]! > rank[best]!)) continue;
-      if (!passes(query, concerning, position)) continue;
+      if (!hasOtherRoom(query, position) || !passes(query, concerning, position)) continue;
       best = position;
       highest = score;
+      if (!extra) mostLoad = mostLoadFor(query, highest);
     }
   }
   found[part] = best;
