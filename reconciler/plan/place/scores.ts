@@ -159,7 +159,10 @@ function leastLoaded({ index, set }: Query, block: number): number {
   const last = block * BALANCES + lastBalance[block]!;
   let least = Infinity;
   for (let balance = block * BALANCES + firstBalance[block]!; balance <= last; balance++) {
-    least = Math.min(least, Math.max(leastCpu[balance]! + addedCpu, leastMemory[balance]! + addedMemory));
+    const cpuLoad = leastCpu[balance]! + addedCpu;
+    const memoryLoad = leastMemory[balance]! + addedMemory;
+    const load = cpuLoad > memoryLoad ? cpuLoad : memoryLoad;
+    if (load < least) least = load;
   }
   return least;
 }

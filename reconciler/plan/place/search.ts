@@ -42,14 +42,22 @@ export function openSearch(query: Query): Search {
   return search;
 }
 
-/** The best position, or -1 when no host passes. */
+/**
+ * The best position, of equals the first by name; -1 when no host passes. What promises most is looked into first: little
+ * else can then be better.
+ */
 export function pick(search: Search): number {
-  for (;;) {
-    const part = mostPromising(search);
-    if (part < 0) return -1;
-    if (search.found[part]! >= 0) return search.found[part]!;
-    lookInto(search, part);
+  const { parts, found } = search;
+  let best = -1;
+  for (const part of parts) if (isBetter(search, part, best)) best = part;
+  if (best < 0 || found[best]! >= 0) return best < 0 ? -1 : found[best]!;
+  lookInto(search, best);
+  for (const part of parts) {
+    if (!isBetter(search, part, best)) continue;
+    if (found[part]! < 0) lookInto(search, part);
+    if (isBetter(search, part, best)) best = part;
   }
+  return found[best]!;
 }
 
 /** Reserves the position for the Set and looks again where another host may be the best by it. */
@@ -89,23 +97,18 @@ function lookAgain(search: Search, block: number): void {
   if (search.found[2 * block + 1]! >= 0) lookInto(search, 2 * block + 1);
 }
 
-/** The part with the highest score, and among equals the one that has, or may have, the lowest rank; -1 when none has a host. */
-function mostPromising({ query, parts, found, score, zoneScores }: Search): number {
-  const { rank } = query.index;
-  const { zone, lowestRank } = query.index.blocks;
-  let chosen = -1;
-  let highest = -Infinity;
-  let chosenRank = Infinity;
-  for (const part of parts) {
-    const itsScore = score[part]! + zoneScores[zone[part >> 1]!]!;
-    if (itsScore < highest || itsScore === -Infinity) continue;
-    const itsRank = found[part]! >= 0 ? rank[found[part]!]! : lowestRank[part >> 1]!;
-    if (itsScore === highest && itsRank >= chosenRank) continue;
-    chosen = part;
-    highest = itsScore;
-    chosenRank = itsRank;
-  }
-  return chosen;
+/** Has, or promises, the part a host better than another part (-1: than none)? Among equal scores the lower rank is better. */
+function isBetter(search: Search, part: number, than: number): boolean {
+  const { score, query, zoneScores } = search;
+  if (score[part] === -Infinity) return false;
+  if (than < 0) return true;
+  const { zone } = query.index.blocks;
+  const more = score[part]! + zoneScores[zone[part >> 1]!]! - (score[than]! + zoneScores[zone[than >> 1]!]!);
+  return more > 0 || (more === 0 && lowestRank(search, part) < lowestRank(search, than));
+}
+
+function lowestRank({ query, found }: Search, part: number): number {
+  return found[part]! >= 0 ? query.index.rank[found[part]!]! : query.index.blocks.lowestRank[part >> 1]!;
 }
 
 /**
