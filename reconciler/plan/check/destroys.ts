@@ -1,3 +1,4 @@
+import type { EventBody } from "../../core/events.ts";
 import { slotKey } from "../../core/ids.ts";
 import type { ActionKind, Plan, PlanInput } from "../../core/plan.ts";
 import { destroysHash } from "../budget.ts";
@@ -39,7 +40,7 @@ function checkBudget(input: PlanInput, plan: Plan, facts: FleetReading): Violati
   const inZone = new Map<string, number>();
   for (const event of plan.intents) {
     if (event.type !== "slot.retired" || agreed.has(`${slotKey(event.set, event.index)}@${event.generation}`)) continue;
-    const name = hostOf(input, plan, event.set, event.index);
+    const name = hostOf(input, plan, event);
     const host = name === null || (facts.isConfirmedDead(name) && !facts.isFresh(name)) ? undefined : facts.hosts.get(name);
     if (host === undefined) continue;
     const zone = `${host.pool} ${host.zone}`;
@@ -54,8 +55,15 @@ function checkBudget(input: PlanInput, plan: Plan, facts: FleetReading): Violati
   return violations;
 }
 
-function hostOf(input: PlanInput, plan: Plan, set: string, index: number): string | null {
-  const adopted = plan.intents.find((event) => event.type === "slot.adopted" && event.set === set && event.index === index);
-  const known = input.memory.sets.get(set)?.slots.get(index)?.current?.host;
-  return known ?? (adopted?.type === "slot.adopted" ? adopted.claim.host : null);
+/** The host of the claim that is given up: known to the journal, or adopted in this very pass. */
+function hostOf(input: PlanInput, plan: Plan, { set, index, generation }: Retired): string | null {
+  const known = input.memory.sets.get(set)?.slots.get(index)?.current;
+  if (known?.generation === generation) return known.host;
+  for (const event of plan.intents) {
+    if (event.type !== "slot.adopted" || event.set !== set || event.index !== index) continue;
+    if (event.claim.generation === generation) return event.claim.host;
+  }
+  return null;
 }
+
+type Retired = Extract<EventBody, { type: "slot.retired" }>;
