@@ -1,4 +1,4 @@
-import { blockOf, setBit } from "./columns.ts";
+import { blockOf, hasBit, setBit } from "./columns.ts";
 import { bitmapsOf, concerningFilters, hasOtherRoom, type HostFilter, passes } from "./filters.ts";
 import type { Reservation } from "./host-index.ts";
 import { countIn, forbidAround, type Query } from "./query.ts";
@@ -71,6 +71,7 @@ export function occupy(search: Search, position: number, claim: Reservation): vo
   poolAddresses[pool]!--;
   for (const within of apart?.itself ?? []) forbidAround(index, apart!, position, within);
   for (const block of index.blocks.ofRack[index.rack[position]!]!) lookAgain(search, block);
+  if (!query.pack) promiseOwn(search, position);
   if (poolAddresses[pool]! <= 0) for (const block of query.blocks) if (index.blocks.pool[block] === pool) lookAgain(search, block);
   if (apart?.itself.includes("zone") === true)
     for (const block of query.blocks) if (index.blocks.zone[block] === zone) lookAgain(search, block);
@@ -88,13 +89,23 @@ export function exclude(search: Search, avoid: readonly string[]): void {
   for (const part of search.parts) if (blocks.has(part >> 1)) lookInto(search, part);
 }
 
+/** A host whose cpu and memory balance better by the Instance may score more than all hosts of its part did. */
+function promiseOwn({ query, extras, score }: Search, position: number): void {
+  const part = 2 * blockOf(position) + (hasBit(extras, position) ? 1 : 0);
+  score[part] = Math.max(score[part]!, hostScore(query, position) + extraScore(query, position));
+}
+
 /**
- * A part not looked at yet still keeps what it promised: a placement leaves no host a better one, save its own
- * and, to pack, those of its rack; and to pack all are looked at from the start.
+ * Of what was found in the block, only the score is kept, as a promise: when spreading, a placement lowers the scores of all
+ * hosts it touches save perhaps its own. To pack it raises those of its rack.
  */
 function lookAgain(search: Search, block: number): void {
-  if (search.found[2 * block]! >= 0) lookInto(search, 2 * block);
-  if (search.found[2 * block + 1]! >= 0) lookInto(search, 2 * block + 1);
+  const { found, query } = search;
+  for (let part = 2 * block; part < 2 * block + 2; part++) {
+    if (found[part]! < 0) continue;
+    if (query.pack) lookInto(search, part);
+    else found[part] = -1;
+  }
 }
 
 /** Has, or promises, the part a host better than another part (-1: than none)? Among equal scores the lower rank is better. */
