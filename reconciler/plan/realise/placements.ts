@@ -149,8 +149,8 @@ export function newClaim(work: SetWork, set: DesiredSet, index: number, host: st
   const key = slotKey(draft.name, index);
   const leases = pass.addresses.get(pool.name);
   const kept = addressToKeep(set, slot.current ?? slot.former.at(-1) ?? null, host, pool.network.cidr);
-  // Which addresses a host uses that nobody has seen yet is in no journal.
-  const unknown = kept === null ? pass.fleet.uninventoried([pool.name]) : null;
+  // Which addresses and Instances a host holds that nobody has seen yet is in no journal.
+  const unknown = kept === null || set.exclusive ? pass.fleet.uninventoried([pool.name, ...set.pools]) : null;
   if (unknown !== null) return { code: "wait.inventory", text: unknown };
   const ip = kept ?? (leases === undefined ? null : takeAddress(leases, key, null));
   if (ip === null) return { code: "blocked.addresses", text: `pool ${pool.name} has no free address` };
