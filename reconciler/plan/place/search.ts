@@ -42,22 +42,13 @@ export function openSearch(query: Query): Search {
   return search;
 }
 
-/**
- * The best position, of equals the first by name; -1 when no host passes. What promises most is looked into first: little
- * else can then be better.
- */
+/** The best position, of equals the first by name; -1 when no host passes. */
 export function pick(search: Search): number {
-  const { parts, found } = search;
-  let best = -1;
-  for (const part of parts) if (isBetter(search, part, best)) best = part;
-  if (best < 0 || found[best]! >= 0) return best < 0 ? -1 : found[best]!;
-  lookInto(search, best);
-  for (const part of parts) {
-    if (!isBetter(search, part, best)) continue;
-    if (found[part]! < 0) lookInto(search, part);
-    if (isBetter(search, part, best)) best = part;
-  }
-  return found[best]!;
+  const { found } = search;
+  const first = bestPart(search, -1);
+  if (first < 0 || found[first]! >= 0) return first < 0 ? -1 : found[first]!;
+  lookInto(search, first);
+  return found[bestPart(search, first)]!;
 }
 
 /** Reserves the position for the Set and looks again where another host may be the best by it. */
@@ -108,18 +99,35 @@ function lookAgain(search: Search, block: number): void {
   }
 }
 
-/** Has, or promises, the part a host better than another part (-1: than none)? Among equal scores the lower rank is better. */
-function isBetter(search: Search, part: number, than: number): boolean {
-  const { score, query, zoneScores } = search;
-  if (score[part] === -Infinity) return false;
-  if (than < 0) return true;
-  const { zone } = query.index.blocks;
-  const more = score[part]! + zoneScores[zone[part >> 1]!]! - (score[than]! + zoneScores[zone[than >> 1]!]!);
-  return more > 0 || (more === 0 && lowestRank(search, part) < lowestRank(search, than));
-}
-
-function lowestRank({ query, found }: Search, part: number): number {
-  return found[part]! >= 0 ? query.index.rank[found[part]!]! : query.index.blocks.lowestRank[part >> 1]!;
+/**
+ * The part with the highest score, and among equals the one that has, or may have, the lowest rank; -1 when none has a host.
+ * With a part to start from, which was looked into, those that promise more than the best so far are looked into too:
+ * few, when it is the one that promised most.
+ */
+function bestPart(search: Search, start: number): number {
+  const { query, parts, found, score, zoneScores } = search;
+  const { rank } = query.index;
+  const { zone, lowestRank } = query.index.blocks;
+  let best = start;
+  let highest = start < 0 ? -Infinity : score[start]! + zoneScores[zone[start >> 1]!]!;
+  let bestRank = start < 0 || found[start]! < 0 ? Infinity : rank[found[start]!]!;
+  for (const part of parts) {
+    const shared = zoneScores[zone[part >> 1]!]!;
+    let total = score[part]! + shared;
+    if (total < highest || total === -Infinity) continue;
+    let itsRank = found[part]! < 0 ? lowestRank[part >> 1]! : rank[found[part]!]!;
+    if (total === highest && itsRank >= bestRank) continue;
+    if (start >= 0 && found[part]! < 0) {
+      lookInto(search, part);
+      total = score[part]! + shared;
+      itsRank = found[part]! < 0 ? Infinity : rank[found[part]!]!;
+      if (total < highest || (total === highest && itsRank >= bestRank)) continue;
+    }
+    best = part;
+    highest = total;
+    bestRank = itsRank;
+  }
+  return best;
 }
 
 /**
