@@ -4,8 +4,9 @@ export default defineConfig({
   test: {
     include: ["test/**/*.test.ts"],
     exclude: ["test/{kill,hosts,vm}/**"],
-    testTimeout: 20_000,
-    hookTimeout: 20_000,
+    // Generous, since machines of CI may be four times slower than ours and shared: a deadline only ends what hangs.
+    testTimeout: 120_000,
+    hookTimeout: 120_000,
     pool: "forks",
     maxWorkers: 2,
   },

@@ -20,6 +20,14 @@ export interface SetResult {
   readonly unchanged: number;
 }
 
+/** What all Sets of the fleet come to, those of earlier passes too. */
+export interface SetTotals {
+  readonly unchanged: number;
+  readonly problems: readonly Problem[];
+  /** Wall clock; in no order. */
+  readonly wakesAtMs: readonly number[];
+}
+
 /** Puts the Plan together from its parts; everything sorted, so equal decisions read equal. */
 export function assemble(parts: {
   readonly input: PlanInput;
@@ -29,23 +37,24 @@ export function assemble(parts: {
   readonly held: readonly HeldDestroys[];
   readonly confirmed: readonly ConfirmedDestroys[];
   readonly purgeInMs: number | null;
-  readonly results: { readonly fresh: readonly SetResult[]; readonly settled: readonly SetResult[] };
+  /** Of the Sets that this pass worked on. */
+  readonly fresh: readonly SetResult[];
+  readonly totals: SetTotals;
 }): Plan {
-  const { input, hosts, steps, held } = parts;
-  const results = [...parts.results.fresh, ...parts.results.settled];
-  const changes = parts.results.fresh.flatMap((result) => (result.unchanged > 0 ? [] : result.changes)).sort(compareInstances);
-  const problems = [...fleetProblems(input, hosts, parts.index, held), ...results.flatMap((result) => result.problems)];
+  const { input, hosts, steps, held, fresh, totals } = parts;
+  const changes = fresh.flatMap((result) => (result.unchanged > 0 ? [] : result.changes)).sort(compareInstances);
+  const problems = [...fleetProblems(input, hosts, parts.index, held), ...totals.problems];
   return {
     hash: planHash(changes, steps.actions),
     commit: input.desired.revision.commit,
     changes,
-    unchanged: results.reduce((sum, result) => sum + result.unchanged, 0),
+    unchanged: totals.unchanged,
     actions: steps.actions,
-    intents: parts.results.fresh.flatMap((result) => result.events),
+    intents: fresh.flatMap((result) => result.events),
     problems: problems.sort((a, b) => compareText(a.subject, b.subject) || compareText(a.code, b.code)),
     held,
     confirmed: parts.confirmed,
-    wakeAtMs: wakeAt(input, hosts, parts.purgeInMs, results),
+    wakeAtMs: wakeAt(input, hosts, parts.purgeInMs, totals),
   };
 }
 
@@ -71,7 +80,8 @@ function fleetProblems(input: PlanInput, hosts: HostTable, index: HostIndex, hel
     const text = `${destroys} destroys are over the budget of ${budget}: held until 'setpoint confirm ${hash}'`;
     problems.push({ code: "over-budget", severity: "error", subject: `zone/${pool}/${zone}`, text });
   }
-  for (const host of hosts.statuses.values()) {
+  for (const name of hosts.silent) {
+    const host = hosts.statuses.get(name)!;
     if (host.reach !== "lost" && host.reach !== "suspect") continue;
     const severity = host.reach === "lost" ? "error" : "warning";
     problems.push({ code: `host-${host.reach}`, severity, subject: `host/${host.name}`, text: silentText(host) });
@@ -90,19 +100,10 @@ function silentText({ name, reach, pool }: HostStatus): string {
 /** Pools whose reserved cpu or memory is over the watermark. */
 function watermarkProblems(input: PlanInput, index: HostIndex): Problem[] {
   const problems: Problem[] = [];
-  for (const [id, name] of index.pools.entries()) {
-    const pool = input.desired.pools.get(name);
-    if (pool === undefined) continue;
-    for (const resource of ["cpuMillis", "memoryBytes"] as const) {
-      let capacity = 0;
-      let free = 0;
-      for (let position = 0; position < index.hosts.length; position++) {
-        if (index.pool[position] !== id) continue;
-        capacity += index.capacity[resource][position]!;
-        free += index.free[resource][position]!;
-      }
-      const used = capacity === 0 ? 0 : (capacity - free) / capacity;
-      if (used <= pool.watermark) continue;
+  for (const resource of ["cpuMillis", "memoryBytes"] as const) {
+    for (const [name, used] of usedShares(index, resource)) {
+      const pool = input.desired.pools.get(name);
+      if (pool === undefined || used <= pool.watermark) continue;
       const word = resource === "cpuMillis" ? "cpu" : "memory";
       const text = `${formatPercent(Math.round(used * 100) / 100)} of ${word} is reserved, over the watermark of ${formatPercent(pool.watermark)}`;
       problems.push({ code: "watermark", severity: "warning", subject: `pool/${name}`, text });
@@ -111,12 +112,25 @@ function watermarkProblems(input: PlanInput, index: HostIndex): Problem[] {
   return problems;
 }
 
+/** Reserved share of a resource, by pool. */
+function usedShares(index: HostIndex, resource: "cpuMillis" | "memoryBytes"): Map<string, number> {
+  const capacity = new Float64Array(index.pools.length);
+  const free = new Float64Array(index.pools.length);
+  for (let position = 0; position < index.hosts.length; position++) {
+    const pool = index.pool[position]!;
+    if (pool < 0) continue;
+    capacity[pool]! += index.capacity[resource][position]!;
+    free[pool]! += index.free[resource][position]!;
+  }
+  return new Map(index.pools.map((name, id) => [name, capacity[id] === 0 ? 0 : (capacity[id]! - free[id]!) / capacity[id]!]));
+}
+
 /** The earliest moment at which time alone changes what a pass decides. */
-function wakeAt(input: PlanInput, hosts: HostTable, purgeInMs: number | null, results: readonly SetResult[]): number | null {
-  const moments = results.flatMap((result) => result.wakeAtMs ?? []);
+function wakeAt(input: PlanInput, hosts: HostTable, purgeInMs: number | null, totals: SetTotals): number | null {
+  const moments = [...totals.wakesAtMs];
   if (purgeInMs !== null) moments.push(input.nowMs + purgeInMs);
-  for (const host of hosts.statuses.values()) {
-    const inMs = host.reach === "ok" ? null : nextReachInMs(host);
+  for (const name of hosts.silent) {
+    const inMs = nextReachInMs(hosts.statuses.get(name)!);
     if (inMs !== null) moments.push(input.nowMs + inMs);
   }
   for (const hold of input.memory.holds.values()) {

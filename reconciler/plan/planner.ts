@@ -4,13 +4,22 @@ import { parseSlotKey } from "../core/ids.ts";
 import type { SetMemory } from "../core/memory.ts";
 import type { HostObservation } from "../core/observation.ts";
 import { compareText } from "../core/order.ts";
-import type { Plan, PlanInput } from "../core/plan.ts";
-import { assemble, type SetResult } from "./assemble.ts";
+import type { Plan, PlanInput, Problem } from "../core/plan.ts";
+import { assemble, type SetResult, type SetTotals } from "./assemble.ts";
 import { weighDestroys, type Destroy } from "./budget.ts";
 import { settledSet, type SettledContext } from "./diff/settled.ts";
 import { slotFacts, type SlotFacts } from "./diff/slot-facts.ts";
 import { holdingsOf, type Holdings } from "./fleet/holdings.ts";
-import { floorOn, hostLookup, indexHost, refreshHosts, uninventoriedReason, zonesByPool, type HostTable } from "./fleet/host-table.ts";
+import {
+  createHostTable,
+  floorOn,
+  hostLookup,
+  indexHost,
+  refreshHosts,
+  uninventoriedReason,
+  zonesByPool,
+  type HostTable,
+} from "./fleet/host-table.ts";
 import { hostStatus } from "./fleet/host-status.ts";
 import { createSightings, type Sightings, type SetSightings } from "./fleet/sightings.ts";
 import { liveSlots } from "./fleet/slot-counts.ts";
@@ -66,6 +75,10 @@ interface PlannerState {
   readonly open: Set<string>;
   /** Settled Sets for which time alone changes something, with when (wall clock). */
   readonly sleeping: Map<string, number>;
+  /** Problems of Sets that have some. */
+  readonly problems: Map<string, readonly Problem[]>;
+  /** Slots that are kept as they are. */
+  unchanged: number;
 }
 
 const NOTHING_HELD: Holdings = { rooms: [], leases: [] };
@@ -78,13 +91,15 @@ export function createPlanner(): Planner {
     index: createHostIndex([], new Map()),
     addresses: new Map(),
     zones: new Map(),
-    hosts: { statuses: new Map(), braked: new Map() },
+    hosts: createHostTable(),
     observations: new Map(),
     sightings: createSightings(),
     sets: new Map(),
     setsOn: new Map(),
     open: new Set(),
     sleeping: new Map(),
+    problems: new Map(),
+    unchanged: 0,
   };
   return { plan: (input) => planPass(state, input) };
 }
@@ -178,19 +193,20 @@ function floorChanges(before: HostObservation | null, after: HostObservation | n
 /** Marks Sets whose manifest or memory is another object than last time. */
 function takeSets(state: PlannerState, input: PlanInput, dirty: Set<string>): void {
   const { sets } = input.desired;
+  let known = 0;
   for (const [name, desired] of sets) {
-    const known = state.sets.get(name);
-    if (known?.desired !== desired || known.memory !== (input.memory.sets.get(name) ?? null)) dirty.add(name);
+    const before = state.sets.get(name);
+    if (before !== undefined) known++;
+    if (before?.desired !== desired || before.memory !== (input.memory.sets.get(name) ?? null)) dirty.add(name);
   }
   for (const [name, memory] of input.memory.sets) {
     if (sets.has(name)) continue;
-    const known = state.sets.get(name);
-    if (known === undefined || known.desired !== null || known.memory !== memory) dirty.add(name);
+    const before = state.sets.get(name);
+    if (before !== undefined) known++;
+    if (before === undefined || before.desired !== null || before.memory !== memory) dirty.add(name);
   }
-  for (const [name, known] of state.sets) {
-    if (!sets.has(name) && known.desired !== null) dirty.add(name);
-    if (known.memory !== null && !input.memory.sets.has(name)) dirty.add(name);
-  }
+  if (known === state.sets.size) return;
+  for (const name of state.sets.keys()) if (!sets.has(name) && !input.memory.sets.has(name)) dirty.add(name);
 }
 
 /** Works out anew what a Set is known to be and holds; one that is as it should be is done with that. */
@@ -199,6 +215,7 @@ function refreshSet(state: PlannerState, input: PlanInput, name: string): void {
   const memory = input.memory.sets.get(name) ?? null;
   const seen = state.sightings.of(name);
   dropHoldings(state, name, state.sets.get(name)?.holdings ?? NOTHING_HELD);
+  dropResult(state, name);
   const settled =
     desired === null || memory === null || state.open.has(name)
       ? null
@@ -208,7 +225,8 @@ function refreshSet(state: PlannerState, input: PlanInput, name: string): void {
     takeHoldings(state, name, settled.holdings);
     const problems = settled.shortfall === null ? [] : [shortfallProblem(name, settled.shortfall)];
     const result = { name, changes: [], events: [], problems, wakeAtMs, unchanged: slots };
-    state.sets.set(name, { desired, memory, known: null, holdings: settled.holdings, result });
+    state.sets.set(name, { desired, memory, known: null, holdings: settled.holdings, result: null });
+    setResult(state, name, result);
     sleepUntil(state, name, wakeAtMs);
     return;
   }
@@ -218,7 +236,10 @@ function refreshSet(state: PlannerState, input: PlanInput, name: string): void {
   if (desired === null && memory === null && known.facts.size === 0) {
     state.sets.delete(name);
     state.sleeping.delete(name);
-  } else state.sets.set(name, { desired, memory, known, holdings, result: null });
+    state.open.delete(name);
+    return;
+  }
+  state.sets.set(name, { desired, memory, known, holdings, result: null });
   state.open.add(name);
 }
 
@@ -272,6 +293,7 @@ function decide(state: PlannerState, input: PlanInput, names: readonly string[])
   for (const { pool, ip, slot } of pass.tentative) freeAddress(state.addresses.get(pool)!, ip, slot);
   const purge = purgeTrash(steps, input, state.hosts);
   for (const work of worked) settle(state, input, work);
+  const fresh = worked.map((work) => state.sets.get(work.draft.name)!.result!);
   return assemble({
     input,
     hosts: state.hosts,
@@ -280,7 +302,8 @@ function decide(state: PlannerState, input: PlanInput, names: readonly string[])
     held,
     confirmed,
     purgeInMs: purge,
-    results: resultsOf(state, worked),
+    fresh,
+    totals: totalsOf(state, fresh),
   });
 }
 
@@ -330,10 +353,9 @@ function destroysOf(drafts: readonly SetDraft[]): Destroy[] {
 /** Remembers what came of a Set, and whether it must be looked at again though nothing changes. */
 function settle(state: PlannerState, input: PlanInput, work: SetWork): void {
   const { name } = work.draft;
-  const known = state.sets.get(name)!;
   const quiet = !work.unsettled && !work.lingering && work.events.length === 0;
   const slots = work.changes.length;
-  known.result = {
+  const result = {
     name,
     changes: work.changes,
     events: work.events,
@@ -341,20 +363,30 @@ function settle(state: PlannerState, input: PlanInput, work: SetWork): void {
     wakeAtMs: work.wakeInMs === null ? null : input.nowMs + work.wakeInMs,
     unchanged: work.changes.every((change) => change.kind === "keep") && !work.hopeful ? slots : 0,
   };
+  setResult(state, name, result);
   if (quiet) state.open.delete(name);
   else state.open.add(name);
-  sleepUntil(state, name, quiet ? known.result.wakeAtMs : null);
+  sleepUntil(state, name, quiet ? result.wakeAtMs : null);
 }
 
-/** Results of this pass's Sets, and what still stands of the others. */
-function resultsOf(
-  state: PlannerState,
-  worked: readonly SetWork[],
-): { readonly fresh: readonly SetResult[]; readonly settled: readonly SetResult[] } {
-  const names = new Set(worked.map((work) => work.draft.name));
-  const settled: SetResult[] = [];
-  for (const [name, { result }] of state.sets) {
-    if (result !== null && !names.has(name)) settled.push(result);
-  }
-  return { fresh: worked.map((work) => state.sets.get(work.draft.name)!.result!), settled };
+/** Exchanges what is known to come of a Set, and keeps the totals right. */
+function setResult(state: PlannerState, name: string, result: SetResult): void {
+  dropResult(state, name);
+  state.sets.get(name)!.result = result;
+  state.unchanged += result.unchanged;
+  if (result.problems.length > 0) state.problems.set(name, result.problems);
+}
+
+function dropResult(state: PlannerState, name: string): void {
+  const known = state.sets.get(name);
+  if (known === undefined || known.result === null) return;
+  state.unchanged -= known.result.unchanged;
+  state.problems.delete(name);
+  known.result = null;
+}
+
+/** A Set that was settled wakes when it said; one that is open was worked on in this pass. */
+function totalsOf(state: PlannerState, fresh: readonly SetResult[]): SetTotals {
+  const open = fresh.flatMap((result) => (state.open.has(result.name) && result.wakeAtMs !== null ? [result.wakeAtMs] : []));
+  return { unchanged: state.unchanged, problems: [...state.problems.values()].flat(), wakesAtMs: [...state.sleeping.values(), ...open] };
 }

@@ -9,7 +9,7 @@ import { check } from "../../reconciler/plan/check/check.ts";
 import { settledSet } from "../../reconciler/plan/diff/settled.ts";
 import { slotFacts } from "../../reconciler/plan/diff/slot-facts.ts";
 import { holdingsOf, type Holdings } from "../../reconciler/plan/fleet/holdings.ts";
-import { floorOn, hostLookup, refreshHosts, type HostTable } from "../../reconciler/plan/fleet/host-table.ts";
+import { createHostTable, floorOn, hostLookup, refreshHosts } from "../../reconciler/plan/fleet/host-table.ts";
 import { createSightings } from "../../reconciler/plan/fleet/sightings.ts";
 import { draftSet, type FleetFacts } from "../../reconciler/plan/set-draft.ts";
 import { createPlanner, plan as freshPlan, type Planner } from "../../reconciler/plan/planner.ts";
@@ -188,7 +188,7 @@ export class PureWorld {
 
 /** What is recognised as settled at a glance is found settled by the closer look as well. */
 function assertSettled(input: PlanInput): void {
-  const statuses: HostTable = { statuses: new Map(), braked: new Map() };
+  const statuses = createHostTable();
   refreshHosts(input, statuses);
   const sightings = createSightings();
   for (const [host, { observation }] of input.fleet) sightings.update(host, observation);

@@ -1,12 +1,13 @@
 import { parseArgs } from "node:util";
 import { describeResult, runSeed } from "./run-seed.ts";
 
-const USAGE = `usage: npm run sim -- [SEED] [--hours H] [--seeds N] [--from S]
+const USAGE = `usage: npm run sim -- [SEED] [--hours H] [--seeds N] [--from S] [--keep]
 
   SEED       one seed, any text; without it, --seeds many
   --hours H  virtual hours of trouble per seed (default 2)
   --seeds N  how many numbered seeds (default 100)
-  --from S   the first of them (default 1)`;
+  --from S   the first of them (default 1)
+  --keep     go on after a seed that breaks a rule`;
 
 /** Runs seeds one after another; exit code 1 at the first broken rule. */
 async function main(): Promise<void> {
@@ -28,7 +29,8 @@ async function runAll(seeds: readonly string[], hours: number, keepGoing: boolea
   const startedAt = performance.now();
   let failed = 0;
   let virtualHours = 0;
-  for (const seed of seeds) {
+  for (const [done, seed] of seeds.entries()) {
+    if (done > 0 && done % 500 === 0) console.log(`${done} of ${seeds.length} seeds, ${failed} failed`);
     const result = await runSeed(seed, hours);
     virtualHours += result.virtualHours;
     if (result.failure !== null) failed++;

@@ -31,7 +31,10 @@ function checkPurge(input: PlanInput, _plan: Plan, facts: FleetReading, host: st
   return expired ? [] : [{ code: "purge", text: `purge of ${trashId} on ${host} before it expired` }];
 }
 
-/** Counts what the plan gives up, per pool and zone: no more than the budget's count, or all of it on a list that was confirmed. */
+/**
+ * Counts what the plan gives up, per pool and zone: no more than the smaller of the budget's count and percent, never below one,
+ * or all of it on a list that was confirmed.
+ */
 function checkBudget(input: PlanInput, plan: Plan, facts: FleetReading): Violation[] {
   const agreed = new Set<string>();
   for (const { pool, slots } of plan.confirmed) {
@@ -48,11 +51,30 @@ function checkBudget(input: PlanInput, plan: Plan, facts: FleetReading): Violati
   }
   const violations: Violation[] = [];
   for (const [zone, count] of inZone) {
+    if (count <= 1) continue;
     const { budget } = input.desired.pools.get(zone.slice(0, zone.indexOf(" ")))!;
-    if (count > Math.max(1, budget.count))
-      violations.push({ code: "budget", text: `${count} destroys in pool and zone ${zone}, over the budget of ${budget.count}` });
+    const most = Math.max(1, Math.min(budget.count, Math.floor((livingIn(input, facts, zone) * budget.percent) / 100)));
+    if (count > most) violations.push({ code: "budget", text: `${count} destroys in pool and zone ${zone}, over the budget of ${most}` });
   }
   return violations;
+}
+
+/** Slots that are claimed or of which anything is seen on the hosts of a pool and zone, each once per host. */
+function livingIn(input: PlanInput, facts: FleetReading, zone: string): number {
+  const hosts = new Set([...facts.hosts.values()].filter((host) => `${host.pool} ${host.zone}` === zone).map(({ name }) => name));
+  const living = new Set<string>();
+  for (const [set, { slots }] of input.memory.sets) {
+    for (const [index, { current, former }] of slots) {
+      for (const claim of current === null ? former : [...former, current])
+        if (hosts.has(claim.host)) living.add(`${slotKey(set, index)} ${claim.host}`);
+    }
+  }
+  for (const host of hosts) {
+    const shown = input.fleet.get(host)?.observation;
+    for (const { set, index } of shown === null || shown === undefined ? [] : [...shown.instances, ...shown.ports, ...shown.volumes])
+      living.add(`${slotKey(set, index)} ${host}`);
+  }
+  return living.size;
 }
 
 /** The host of the claim that is given up: known to the journal, or adopted in this very pass. */

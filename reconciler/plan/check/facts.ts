@@ -31,7 +31,7 @@ export interface Alive {
 
 /** Reads input once; the parts that cost the fleet's size only when a plan asks for them. */
 export function readFleet(input: PlanInput, plan: Plan): FleetReading {
-  const hosts = new Map(input.desired.hosts.map((host) => [host.name, host]));
+  const hosts = hostsByName(input.desired.hosts);
   const seen = lazy(() => seenOf(input, new Set(plan.actions.map((action) => action.set))));
   const isConfirmedDead = (name: string): boolean => input.memory.hosts.get(name)?.confirmedDeadAtMs != null;
   const isFresh = (name: string): boolean => freshObservation(input, name, poolOf(input, hosts, name)) !== null;
@@ -54,6 +54,17 @@ export function readFleet(input: PlanInput, plan: Plan): FleetReading {
       return [...claims, ...(seen().get(slotKey(set, index)) ?? [])];
     },
   };
+}
+
+/** By the list, which is the same object until hosts change in the manifests. */
+const namedHosts = new WeakMap<readonly DesiredHost[], ReadonlyMap<string, DesiredHost>>();
+
+function hostsByName(list: readonly DesiredHost[]): ReadonlyMap<string, DesiredHost> {
+  const known = namedHosts.get(list);
+  if (known !== undefined) return known;
+  const hosts = new Map(list.map((host) => [host.name, host]));
+  namedHosts.set(list, hosts);
+  return hosts;
 }
 
 /** Computes when first asked, and remembers. */

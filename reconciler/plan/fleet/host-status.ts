@@ -65,11 +65,21 @@ function reachOf(view: HostView | undefined, memory: HostMemory | undefined, sil
   return silentMs >= failure.suspectAfterMs ? "suspect" : "unknown";
 }
 
-/** How well the host can be reached in this pass. */
-export function reachNow(input: PlanInput, desired: DesiredHost): Reach {
-  const view = input.fleet.get(desired.name);
-  const silentMs = Math.max(0, input.monotonicMs - (view?.heardAtMs ?? input.startedAtMs));
-  return reachOf(view, input.memory.hosts.get(desired.name), silentMs, input.desired.pools.get(desired.pool) ?? null);
+/** How well a host of the manifests can be reached in this pass, and what tells so. */
+export interface HostReach {
+  readonly view: HostView | undefined;
+  readonly pool: DesiredPool | null;
+  readonly reach: Reach;
+}
+
+/** In the order of the manifests' hosts. */
+export function reachesNow(input: PlanInput): HostReach[] {
+  return input.desired.hosts.map((desired) => {
+    const view = input.fleet.get(desired.name);
+    const pool = input.desired.pools.get(desired.pool) ?? null;
+    const silentMs = Math.max(0, input.monotonicMs - (view?.heardAtMs ?? input.startedAtMs));
+    return { view, pool, reach: reachOf(view, input.memory.hosts.get(desired.name), silentMs, pool) };
+  });
 }
 
 /** The hold on a host or its pool, as a sentence. */

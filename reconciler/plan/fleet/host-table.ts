@@ -4,11 +4,15 @@ import type { PlanInput } from "../../core/plan.ts";
 import { slotKey } from "../../core/ids.ts";
 import type { HostIndex, Unusable } from "../place/host-index.ts";
 import { setHostFacts, setHostUsable } from "../place/reservations.ts";
-import { brakedPools, heldReason, hostStatus, reachNow, type HostStatus } from "./host-status.ts";
+import { brakedPools, heldReason, hostStatus, reachesNow, type HostReach, type HostStatus } from "./host-status.ts";
 
 /** The status of every host of the manifests, kept from pass to pass so that only what changed is looked at. */
 export interface HostTable {
   readonly statuses: Map<string, HostStatus>;
+  /** Those of them that are not `ok`. */
+  readonly silent: Set<string>;
+  /** Those of them that showed trash. */
+  readonly trashed: Set<string>;
   braked: ReadonlyMap<string, { readonly silent: number; readonly hosts: number }>;
 }
 
@@ -20,44 +24,59 @@ export interface HostNews {
   readonly observed: readonly string[];
 }
 
+export function createHostTable(): HostTable {
+  return { statuses: new Map(), silent: new Set(), trashed: new Set(), braked: new Map() };
+}
+
 /** Brings the table up to date, in place; a host about which nothing changed keeps its object. */
 export function refreshHosts(input: PlanInput, table: HostTable): HostNews {
   const changed: string[] = [];
   const observed: string[] = [];
-  const silence = countSilence(input);
-  for (const desired of input.desired.hosts) {
+  const reaches = reachesNow(input);
+  const braked = brakedPools(reaches);
+  for (let position = 0; position < reaches.length; position++) {
+    const desired = input.desired.hosts[position]!;
     const known = table.statuses.get(desired.name);
-    const braked = silence.braked.has(desired.pool);
-    if (known !== undefined && known.braked === braked && isSame(input, known, desired)) continue;
-    const status = { ...hostStatus(input, desired.name, desired), braked };
-    table.statuses.set(desired.name, status);
+    const now = reaches[position]!;
+    if (known !== undefined && known.braked === braked.has(desired.pool) && isSame(input, known, desired, now)) continue;
+    const status = { ...hostStatus(input, desired.name, desired), braked: braked.has(desired.pool) };
+    setStatus(table, status);
     if (known === undefined || differs(known, status)) changed.push(desired.name);
     if (known?.observation !== status.observation) observed.push(desired.name);
   }
   if (table.statuses.size > input.desired.hosts.length) {
     const names = new Set(input.desired.hosts.map((host) => host.name));
-    for (const name of table.statuses.keys()) if (!names.has(name) && table.statuses.delete(name)) changed.push(name);
+    for (const name of table.statuses.keys()) if (!names.has(name) && dropStatus(table, name)) changed.push(name);
   }
-  table.braked = silence.braked;
+  table.braked = braked;
   return { changed, observed };
 }
 
-function countSilence(input: PlanInput): { readonly braked: HostTable["braked"] } {
-  const reaches = input.desired.hosts.map((desired) => ({
-    pool: input.desired.pools.get(desired.pool) ?? null,
-    reach: reachNow(input, desired),
-  }));
-  return { braked: brakedPools(reaches) };
+function setStatus(table: HostTable, status: HostStatus): void {
+  table.statuses.set(status.name, status);
+  toggle(table.silent, status.name, status.reach !== "ok");
+  toggle(table.trashed, status.name, (status.observation?.trash.length ?? 0) > 0);
+}
+
+function dropStatus(table: HostTable, name: string): boolean {
+  table.silent.delete(name);
+  table.trashed.delete(name);
+  return table.statuses.delete(name);
+}
+
+function toggle(names: Set<string>, name: string, present: boolean): void {
+  if (present) names.add(name);
+  else names.delete(name);
 }
 
 /** True for a host that is heard as before and about which nobody said anything new: the usual case, so it has to be cheap. */
-function isSame(input: PlanInput, known: HostStatus, desired: DesiredHost): boolean {
+function isSame(input: PlanInput, known: HostStatus, desired: DesiredHost, now: HostReach): boolean {
   return (
     known.reach === "ok" &&
+    now.reach === "ok" &&
     known.desired === desired &&
-    known.observation === input.fleet.get(desired.name)?.observation &&
-    known.pool === input.desired.pools.get(desired.pool) &&
-    reachNow(input, desired) === "ok" &&
+    known.observation === now.view?.observation &&
+    known.pool === now.pool &&
     known.state === (input.memory.hosts.get(desired.name)?.state ?? desired.state) &&
     known.held === (input.memory.holds.size === 0 ? null : heldReason(input, desired.name, desired))
   );

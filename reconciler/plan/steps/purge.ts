@@ -1,5 +1,6 @@
 import { slotKey } from "../../core/ids.ts";
 import type { TrashedVolume } from "../../core/observation.ts";
+import { compareText } from "../../core/order.ts";
 import type { PlanInput } from "../../core/plan.ts";
 import { backoffInMs } from "../diff/backoff.ts";
 import type { HostTable } from "../fleet/host-table.ts";
@@ -11,8 +12,9 @@ import type { StepList } from "./step-list.ts";
  */
 export function purgeTrash(steps: StepList, input: PlanInput, hosts: HostTable): number | null {
   let nextInMs: number | null = null;
-  for (const host of hosts.statuses.values()) {
-    if (host.pool === null || host.observation === null || host.observation.trash.length === 0) continue;
+  for (const name of [...hosts.trashed].sort(compareText)) {
+    const host = hosts.statuses.get(name)!;
+    if (host.pool === null || host.observation === null) continue;
     if (host.reach !== "ok" || host.held !== null || !host.observation.capabilities.includes("lvm")) continue;
     for (const entry of host.observation.trash) {
       const expiresInMs = entry.trashedAtMs + host.pool.storage.trashKeepForMs - input.nowMs;
