@@ -4,6 +4,7 @@ import { slotKey } from "../../core/ids.ts";
 import type { DesiredSet } from "../../core/desired.ts";
 import type { Decision } from "../../core/plan.ts";
 import { instanceOf, type Assessment } from "../diff/assess.ts";
+import type { SlotFacts } from "../diff/slot-facts.ts";
 import { explainPlacement } from "../place/explain.ts";
 import { takeAddress } from "../place/addresses.ts";
 import { placeSlots } from "../place/place-slots.ts";
@@ -148,7 +149,7 @@ export function newClaim(work: SetWork, set: DesiredSet, index: number, host: st
   if (pool === null) return { code: "blocked.addresses", text: `host ${host} is in no pool` };
   const key = slotKey(draft.name, index);
   const leases = pass.addresses.get(pool.name);
-  const kept = addressToKeep(set, slot.current ?? slot.former.at(-1) ?? null, host, pool.network.cidr);
+  const kept = addressToKeep(set, slot, host, pool.network.cidr);
   // Which addresses and Instances a host holds that nobody has seen yet is in no journal.
   const unknown = kept === null || set.exclusive ? pass.fleet.uninventoried([pool.name, ...set.pools]) : null;
   if (unknown !== null) return { code: "wait.inventory", text: unknown };
@@ -161,11 +162,22 @@ export function newClaim(work: SetWork, set: DesiredSet, index: number, host: st
   return { generation, host, ip, ...reservationOf(set), exclusive: set.exclusive, taskId: work.taskId, why };
 }
 
-/** The slot's address stays with it where it is reused, or where it stays on its host; only within the pool's range. */
-function addressToKeep(set: DesiredSet, before: Claim | null, host: string, cidr: string): string | null {
+/**
+ * The slot's address stays with it where it is reused, or where it stays on its host; only within the pool's range, and never while
+ * an earlier generation on another host holds it, unless the new one waits until that is gone.
+ */
+function addressToKeep(set: DesiredSet, slot: SlotFacts, host: string, cidr: string): string | null {
+  const before = slot.current ?? slot.former.at(-1) ?? null;
   if (before === null || before.ip === null) return null;
+  if (!set.exclusive && isHeldElsewhere(slot, before.ip, host)) return null;
   const stays = set.template.network.ip === "reuse" || before.host === host;
   const range = parseCidr(cidr);
   const address = parseAddress(before.ip);
   return stays && range !== null && address !== null && containsAddress(range, address) ? before.ip : null;
+}
+
+function isHeldElsewhere(slot: SlotFacts, ip: string, host: string): boolean {
+  const claims = slot.current === null ? slot.former : [...slot.former, slot.current];
+  if (claims.some((claim) => claim.ip === ip && claim.host !== host)) return true;
+  return slot.seen.some((on) => on.host !== host && (on.port?.ip === ip || on.instances.some((instance) => instance.ip === ip)));
 }
