@@ -1,4 +1,5 @@
 import type { Fleet, HostObservation } from "../core/observation.ts";
+import { CLOCK_DRIFT } from "../plan/fleet/host-status.ts";
 import type { FollowedHost } from "./follow.ts";
 import type { Clock, HostsListener } from "./ports.ts";
 
@@ -125,7 +126,7 @@ function followExactly(
 
 /** When the lease that an agent may have been given until now is over, whatever the manifests say from now on. */
 function olderLeaseUntil(view: MutableView, leaseForMs: number | null, nowMs: number): number {
-  return Math.max(view.leasedUntilMs ?? 0, leaseForMs === null ? Infinity : nowMs + leaseForMs);
+  return Math.max(view.leasedUntilMs ?? 0, leaseForMs === null ? Infinity : nowMs + leaseForMs * CLOCK_DRIFT);
 }
 
 /** Replies can overtake each other: within one run of the agent the higher version wins, an equal one changes nothing. */

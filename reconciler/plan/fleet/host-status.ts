@@ -23,7 +23,7 @@ export interface HostStatus {
   readonly observation: HostObservation | null;
   /** Milliseconds since it was last heard. */
   readonly silentMs: number;
-  /** Milliseconds for which its agent may yet hold a lease given under an earlier commit. */
+  /** Milliseconds for which its agent may yet hold a lease given under an earlier commit; below 0 for as long as that is over. */
   readonly leasedForMs: number;
   /** More of its pool's hosts are silent than the brake allows: nothing may move or be removed. */
   readonly braked: boolean;
@@ -34,6 +34,9 @@ export const DEFAULT_FAILURE = { suspectAfterMs: 10_000, lostAfterMs: 60_000 };
 
 /** Extra time after a lease for the agent to stop what it must; on top of each Set's own stop timeouts. */
 const FENCE_MARGIN_MS = 5_000;
+
+/** How much longer a lease may last by our clock than by its agent's, as a factor. */
+export const CLOCK_DRIFT = 1.05;
 
 /** The status of one host; `braked` is filled in once the whole pool is known. */
 export function hostStatus(input: PlanInput, name: string, desired: DesiredHost | null): HostStatus {
@@ -51,7 +54,7 @@ export function hostStatus(input: PlanInput, name: string, desired: DesiredHost 
     held: heldReason(input, name, desired),
     observation: view?.observation ?? null,
     silentMs,
-    leasedForMs: Math.max(0, (view?.leasedUntilMs ?? 0) - input.monotonicMs),
+    leasedForMs: (view?.leasedUntilMs ?? -Infinity) - input.monotonicMs,
     braked: false,
   };
 }
@@ -102,9 +105,7 @@ export function fencedInMs(host: HostStatus, stopTimeoutMs: number): number | nu
   if (host.reach === "dead") return 0;
   const leaseForMs = host.pool?.failure.leaseForMs ?? null;
   if (leaseForMs === null || host.leasedForMs === Infinity) return null;
-  // 5 % for clocks that tick at different speeds.
-  const presentMs = leaseForMs * 1.05 - host.silentMs;
-  const leasedMs = host.leasedForMs > 0 ? Math.max(presentMs, host.leasedForMs * 1.05) : presentMs;
+  const leasedMs = Math.max(leaseForMs * CLOCK_DRIFT - host.silentMs, host.leasedForMs);
   return Math.max(0, leasedMs + stopTimeoutMs + FENCE_MARGIN_MS);
 }
 
