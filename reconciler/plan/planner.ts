@@ -8,7 +8,7 @@ import type { Plan, PlanInput, Problem } from "../core/plan.ts";
 import { assemble, type SetResult, type SetTotals } from "./assemble.ts";
 import { weighDestroys, type Destroy } from "./budget.ts";
 import { settledSet, type SettledContext } from "./diff/settled.ts";
-import { slotFacts, type SlotFacts } from "./diff/slot-facts.ts";
+import { losesData, slotFacts, type SlotFacts } from "./diff/slot-facts.ts";
 import { holdingsOf, type Holdings } from "./fleet/holdings.ts";
 import {
   createHostTable,
@@ -26,7 +26,7 @@ import { liveSlots } from "./fleet/slot-counts.ts";
 import { createAddressPool, freeAddress, freeAddressCount, holdAddress, type AddressPool } from "./place/addresses.ts";
 import { createHostIndex, type HostIndex } from "./place/host-index.ts";
 import { mark, release, reserve, rollback } from "./place/reservations.ts";
-import { losesData, realiseSet, shortfallProblem } from "./realise/realise-set.ts";
+import { realiseSet, shortfallProblem } from "./realise/realise-set.ts";
 import { problemsOf, type PassContext, type SetWork } from "./realise/set-work.ts";
 import { draftSet, factsOf, type FleetFacts, type SetDraft } from "./set-draft.ts";
 import { purgeTrash } from "./steps/purge.ts";

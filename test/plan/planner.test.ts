@@ -2,32 +2,14 @@ import { describe, expect, test } from "vitest";
 import type { Manifest } from "../../reconciler/core/manifest-types.ts";
 import type { Plan } from "../../reconciler/core/plan.ts";
 import { compareText } from "../../reconciler/core/order.ts";
-import { createDesiredBuilder } from "../../reconciler/plan/desired/builder.ts";
-import { container, manifestsOf, pool, set } from "../desired/documents.ts";
-import { PureWorld } from "./pure-world.ts";
-
-function worldOf(...documents: Manifest[]): { world: PureWorld; commit: (...next: Manifest[]) => void } {
-  const builder = createDesiredBuilder();
-  const world = new PureWorld();
-  function commit(...next: Manifest[]): void {
-    const { desired, problems } = builder.build(manifestsOf(...next));
-    if (desired === null) throw new Error(JSON.stringify(problems));
-    world.commit(desired);
-  }
-  commit(...documents);
-  return { world, commit };
-}
+import { container, pool, set } from "../desired/documents.ts";
+import { LVM, worldOf } from "./world-of.ts";
 
 function kinds(plan: Plan): Record<string, number> {
   const counts: Record<string, number> = {};
   for (const change of plan.changes) counts[change.kind] = (counts[change.kind] ?? 0) + 1;
   return counts;
 }
-
-const LVM = {
-  volumes: [{ name: "data", lvm: { size: "1Gi" } }],
-  containers: [container("app", { mounts: [{ volume: "data", path: "/data" }] })],
-};
 
 describe("planner", () => {
   test("creates what is missing, then has nothing to do", () => {
@@ -354,5 +336,45 @@ describe("planner", () => {
     expect(world.running()).toHaveLength(4);
     commit(small, of("4Gi"), set("api", { replicas: 2 }));
     expect(world.pass().plan.changes.filter((change) => change.kind === "blocked").length).toBeGreaterThan(0);
+  });
+
+  describe("a slot that can't grow where it is", () => {
+    const capacity = { cpu: 4, memory: "4Gi", disk: "1Ti" };
+    const hosts = (names: string): Manifest => pool("main", { hosts: [{ name: names, zone: "a", capacity }] });
+    const of = (name: string, memory: string, template: Partial<typeof LVM> = {}): Manifest => {
+      const app = container("app", { resources: { cpu: { request: "500m" }, memory: { request: memory } } });
+      return set(name, {
+        replicas: 1,
+        template: { ...template, containers: [{ ...app, ...template.containers?.[0], resources: app.resources }] },
+      });
+    };
+    const grown = [hosts("s-[1-4]"), of("web", "3Gi"), of("api", "1500Mi")];
+
+    test("moves", () => {
+      const { world, commit } = worldOf(hosts("s-[1-1]"), of("web", "1Gi"), of("api", "1500Mi"));
+      world.converge();
+      commit(...grown);
+      expect(world.pass().plan.changes).toMatchObject([{ set: "web", kind: "move", from: "s-1" }]);
+    });
+
+    test("stays while its pool is braked", () => {
+      const { world, commit } = worldOf(hosts("s-[1-1]"), of("web", "1Gi"), of("api", "1500Mi"));
+      world.converge();
+      commit(...grown);
+      for (const name of ["s-3", "s-4"]) world.host(name).silent = true;
+      world.nowMs += 15_000;
+      const { plan } = world.pass();
+      expect(plan.changes).toMatchObject([{ set: "web", kind: "blocked", decision: { code: "blocked.capacity" } }]);
+    });
+
+    test("stays where its data is, though its Set wants none any more", () => {
+      const { world, commit } = worldOf(hosts("s-[1-1]"), of("web", "1Gi", LVM), of("api", "1500Mi"));
+      world.converge();
+      commit(hosts("s-[1-1]"), of("web", "1Gi"), of("api", "1500Mi"));
+      world.converge();
+      commit(...grown);
+      expect(world.pass().plan.changes).toMatchObject([{ set: "web", kind: "blocked", decision: { code: "blocked.capacity" } }]);
+      expect(world.host("s-1").volumes).toHaveLength(1);
+    });
   });
 });

@@ -43,6 +43,11 @@ export function slotFacts(set: string, memory: SetMemory | null, seen: SetSighti
   return facts;
 }
 
+/** True when taking the slot from its host sends a volume to the trash. */
+export function losesData(slot: SlotFacts): boolean {
+  return slot.seen.some((on) => on.host === slot.current?.host && on.volumes.length > 0);
+}
+
 /** A SlotOnHost that is being put together. */
 interface Entry {
   readonly host: string;

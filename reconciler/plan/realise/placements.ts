@@ -4,7 +4,7 @@ import { slotKey } from "../../core/ids.ts";
 import type { DesiredSet } from "../../core/desired.ts";
 import type { Decision } from "../../core/plan.ts";
 import { instanceOf, type Assessment } from "../diff/assess.ts";
-import type { SlotFacts } from "../diff/slot-facts.ts";
+import { losesData, type SlotFacts } from "../diff/slot-facts.ts";
 import { explainPlacement } from "../place/explain.ts";
 import { takeAddress } from "../place/addresses.ts";
 import { placeSlots } from "../place/place-slots.ts";
@@ -21,7 +21,7 @@ export type Placed = { readonly host: string; readonly text: string } | { readon
 
 /**
  * Finds hosts for all slots of the Set that need one, in one call, after those that stay on their host and grow there.
- * Slots that can't grow where they are, and hold no data there, come back as moves in `converted`.
+ * Slots that can't grow where they are, hold no data there and may be moved come back as moves in `converted`.
  */
 export function findPlaces(
   work: SetWork,
@@ -74,7 +74,8 @@ function growAll(work: SetWork, set: DesiredSet): Map<number, Assessment> {
     if (slot.current === null || claimFits(slot.current, set)) continue;
     const lack = growInPlace(work.pass, set, slot, slot.current);
     if (lack === null) continue;
-    const movable = !set.needs.includes("lvm") && work.draft.context.frozen === null;
+    const { braked } = work.pass.fleet.hostOf(slot.current.host);
+    const movable = !set.needs.includes("lvm") && !losesData(slot) && !braked && work.draft.context.frozen === null;
     const decision = movable ? { code: "move", text: lack } : { code: "blocked.capacity", text: lack };
     const disruptive = assessment.kind === "update" || (assessment.kind === "replace" && assessment.disruptive);
     const move: Assessment = { kind: "place", cause: "move", pinned: null, avoid: [], disruptive, decision };
@@ -151,7 +152,7 @@ export function newClaim(work: SetWork, set: DesiredSet, index: number, host: st
   const leases = pass.addresses.get(pool.name);
   const kept = addressToKeep(set, slot, host, pool.network.cidr);
   // Which addresses and Instances a host holds that nobody has seen yet is in no journal.
-  const unknown = kept === null || set.exclusive ? pass.fleet.uninventoried([pool.name, ...set.pools]) : null;
+  const unknown = kept === null || set.exclusive ? pass.fleet.uninventoried(set.exclusive ? null : [pool.name, ...set.pools]) : null;
   if (unknown !== null) return { code: "wait.inventory", text: unknown };
   const ip = kept ?? (leases === undefined ? null : takeAddress(leases, key, null));
   if (ip === null) return { code: "blocked.addresses", text: `pool ${pool.name} has no free address` };

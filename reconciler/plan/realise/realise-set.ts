@@ -2,7 +2,7 @@ import type { DesiredSet } from "../../core/desired.ts";
 import type { Claim } from "../../core/memory.ts";
 import type { Decision, Problem } from "../../core/plan.ts";
 import { instanceOf, type Assessment } from "../diff/assess.ts";
-import type { SlotFacts } from "../diff/slot-facts.ts";
+import { losesData, type SlotFacts } from "../diff/slot-facts.ts";
 import { zoneShortfall } from "../place/zones.ts";
 import { factsOf, type SetDraft } from "../set-draft.ts";
 import { awaitHealthy, bringUp, pullSteps, recreate, updateInPlace } from "../steps/instance-steps.ts";
@@ -141,11 +141,6 @@ function isHeldBack(job: SlotJob): boolean {
     null,
   );
   return true;
-}
-
-/** True when taking the slot from its host sends a volume to the trash. */
-export function losesData(slot: SlotFacts): boolean {
-  return slot.seen.some((on) => on.host === slot.current?.host && on.volumes.length > 0);
 }
 
 function isServing(slot: SlotFacts): boolean {
