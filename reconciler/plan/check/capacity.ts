@@ -1,3 +1,4 @@
+import type { DesiredHost } from "../../core/desired.ts";
 import type { Claim } from "../../core/memory.ts";
 import { slotKey } from "../../core/ids.ts";
 import type { Plan, PlanInput } from "../../core/plan.ts";
@@ -58,11 +59,27 @@ function overCapacity(
   for (const host of input.desired.hosts) {
     if (!touched.has(host.name)) continue;
     const sum = after.get(host.name) ?? NO_RESOURCES;
+    const capacity = capacityOf(input, host);
     const was = before.get(host.name) ?? NO_RESOURCES;
     for (const name of RESOURCE_NAMES) {
-      if (sum[name] <= host.capacity[name] || sum[name] <= was[name]) continue;
-      violations.push({ code: "capacity", text: `${name} of ${host.name}: ${sum[name]} reserved of ${host.capacity[name]}` });
+      if (sum[name] <= capacity[name] || sum[name] <= was[name]) continue;
+      violations.push({ code: "capacity", text: `${name} of ${host.name}: ${sum[name]} reserved of ${capacity[name]}` });
     }
   }
   return violations;
+}
+
+/** The manifest's, or less where the host itself has less to offer. */
+function capacityOf(input: PlanInput, host: DesiredHost): Resources {
+  const pool = input.desired.pools.get(host.pool);
+  const found = input.fleet.get(host.name)?.observation?.capacity;
+  if (found === undefined || pool === undefined) return host.capacity;
+  const { cpuMillis, memoryBytes, diskBytes, ingressBps, egressBps } = host.capacity;
+  return {
+    cpuMillis: Math.min(cpuMillis, Math.floor(found.cpuMillis * pool.cpuOvercommit)),
+    memoryBytes: Math.min(memoryBytes, found.memoryBytes - pool.memoryReserveBytes),
+    diskBytes: Math.min(diskBytes, found.diskBytes),
+    ingressBps: Math.min(ingressBps, found.ingressBps),
+    egressBps: Math.min(egressBps, found.egressBps),
+  };
 }

@@ -1,5 +1,8 @@
 import type { Plan, PlanInput } from "../../core/plan.ts";
+import { checkAddresses } from "./addresses.ts";
 import { checkCapacity } from "./capacity.ts";
+import { checkClaims } from "./claims.ts";
+import { checkCreates } from "./creates.ts";
 import { checkDestroys } from "./destroys.ts";
 import { readFleet } from "./facts.ts";
 import { checkGraph } from "./graph.ts";
@@ -17,8 +20,11 @@ export function check(input: PlanInput, plan: Plan): readonly Violation[] {
   const facts = readFleet(input, plan);
   return [
     ...checkGraph(plan),
+    ...checkClaims(plan, facts),
+    ...checkCreates(input, plan, facts),
     ...checkStarts(input, plan, facts),
-    ...checkOrder(input, plan),
+    ...checkAddresses(input, plan, facts),
+    ...checkOrder(input, plan, facts),
     ...checkDestroys(input, plan, facts),
     ...checkCapacity(input, plan),
   ];

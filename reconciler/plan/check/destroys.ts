@@ -1,6 +1,7 @@
 import type { EventBody } from "../../core/events.ts";
 import { slotKey } from "../../core/ids.ts";
-import type { ActionKind, Plan, PlanInput } from "../../core/plan.ts";
+import type { Claim } from "../../core/memory.ts";
+import type { Action, ActionKind, Plan, PlanInput } from "../../core/plan.ts";
 import { destroysHash } from "../budget.ts";
 import type { Violation } from "./violation.ts";
 import type { FleetReading } from "./facts.ts";
@@ -17,22 +18,46 @@ export function checkDestroys(input: PlanInput, plan: Plan, facts: FleetReading)
     if (input.destroysFrozen !== null) violations.push({ code: "frozen", text: `${text} although ${input.destroysFrozen}` });
     if (pool !== undefined && facts.braked().has(pool) && action.kind !== "purgeVolume")
       violations.push({ code: "brake", text: `${text} while pool ${pool} is braked` });
-    if (action.kind === "purgeVolume") violations.push(...checkPurge(input, plan, facts, action.host, action.trashId));
+    if (action.kind === "purgeVolume") violations.push(...checkPurge(input, facts, action));
   }
-  return [...violations, ...checkBudget(input, plan, facts)];
+  return [...violations, ...checkMoves(input, plan, facts), ...checkBudget(input, plan, facts)];
 }
 
-function checkPurge(input: PlanInput, _plan: Plan, facts: FleetReading, host: string, trashId: string): Violation[] {
+function checkPurge(
+  input: PlanInput,
+  facts: FleetReading,
+  { host, trashId, trashedAtMs }: Extract<Action, { kind: "purgeVolume" }>,
+): Violation[] {
   const entry = input.fleet.get(host)?.observation?.trash.find((candidate) => candidate.id === trashId);
   const pool = input.desired.pools.get(facts.hosts.get(host)?.pool ?? "");
-  if (entry === undefined || pool === undefined)
+  if (entry === undefined || entry.trashedAtMs !== trashedAtMs || pool === undefined)
     return [{ code: "purge", text: `purge of ${trashId} on ${host}, which is not in its trash` }];
   const expired = entry.trashedAtMs + pool.storage.trashKeepForMs <= input.nowMs;
   return expired ? [] : [{ code: "purge", text: `purge of ${trashId} on ${host} before it expired` }];
 }
 
+/** A braked pool's silence is no reason to start a slot elsewhere that may live where it was. */
+function checkMoves(input: PlanInput, plan: Plan, facts: FleetReading): Violation[] {
+  const violations: Violation[] = [];
+  for (const event of plan.intents) {
+    const from = event.type === "slot.placed" ? facts.claims.before(event.set, event.index) : null;
+    if (event.type !== "slot.placed" || from === null || from.host === event.claim.host) continue;
+    const pool = facts.hosts.get(from.host)?.pool;
+    if (pool === undefined || !facts.braked().has(pool) || !mayLive(input, facts, event, from)) continue;
+    const text = `${slotKey(event.set, event.index)} leaves ${from.host} while pool ${pool} is braked`;
+    violations.push({ code: "brake", text });
+  }
+  return violations;
+}
+
+function mayLive(input: PlanInput, facts: FleetReading, { set, index }: Slot, { host, generation }: Claim): boolean {
+  if (!facts.isFresh(host)) return !facts.isConfirmedDead(host);
+  const shown = input.fleet.get(host)!.observation!.instances;
+  return shown.some((other) => other.set === set && other.index === index && other.generation === generation);
+}
+
 /**
- * Counts what the plan gives up, per pool and zone: no more than the smaller of the budget's count and percent, never below one,
+ * Counts what the plan gives up, Instances and data, per pool and zone: no more than the smaller of the budget's count and percent, never below one,
  * or all of it on a list that was confirmed.
  */
 function checkBudget(input: PlanInput, plan: Plan, facts: FleetReading): Violation[] {
@@ -42,9 +67,9 @@ function checkBudget(input: PlanInput, plan: Plan, facts: FleetReading): Violati
   }
   const inZone = new Map<string, number>();
   for (const event of plan.intents) {
-    if (event.type !== "slot.retired" || agreed.has(`${slotKey(event.set, event.index)}@${event.generation}`)) continue;
-    const name = hostOf(input, plan, event);
-    const host = name === null || (facts.isConfirmedDead(name) && !facts.isFresh(name)) ? undefined : facts.hosts.get(name);
+    const claim = givenUp(input, facts, event);
+    if (claim === null || agreed.has(`${slotKey(claim.set, claim.index)}@${claim.generation}`)) continue;
+    const host = facts.isConfirmedDead(claim.host) && !facts.isFresh(claim.host) ? undefined : facts.hosts.get(claim.host);
     if (host === undefined) continue;
     const zone = `${host.pool} ${host.zone}`;
     inZone.set(zone, (inZone.get(zone) ?? 0) + 1);
@@ -77,15 +102,19 @@ function livingIn(input: PlanInput, facts: FleetReading, zone: string): number {
   return living.size;
 }
 
-/** The host of the claim that is given up: known to the journal, or adopted in this very pass. */
-function hostOf(input: PlanInput, plan: Plan, { set, index, generation }: Retired): string | null {
-  const known = input.memory.sets.get(set)?.slots.get(index)?.current;
-  if (known?.generation === generation) return known.host;
-  for (const event of plan.intents) {
-    if (event.type !== "slot.adopted" || event.set !== set || event.index !== index) continue;
-    if (event.claim.generation === generation) return event.claim.host;
-  }
-  return null;
+/** The claim that an event gives up for good: the slot's own, or one whose volumes go to the trash when the slot leaves its host. */
+function givenUp(input: PlanInput, facts: FleetReading, event: EventBody): (Claim & Slot) | null {
+  if (event.type !== "slot.retired" && event.type !== "slot.placed") return null;
+  const { set, index } = event;
+  const before = facts.claims.before(set, index);
+  if (before === null) return null;
+  const claim = { ...before, set, index };
+  if (event.type === "slot.retired") return before.generation === event.generation ? claim : null;
+  const volumes = before.host === event.claim.host ? [] : (input.fleet.get(before.host)?.observation?.volumes ?? []);
+  return volumes.some((volume) => volume.set === set && volume.index === index) ? claim : null;
 }
 
-type Retired = Extract<EventBody, { type: "slot.retired" }>;
+interface Slot {
+  readonly set: string;
+  readonly index: number;
+}

@@ -3,10 +3,12 @@ import { slotKey } from "../../core/ids.ts";
 import type { Claim } from "../../core/memory.ts";
 import type { HostObservation } from "../../core/observation.ts";
 import type { Plan, PlanInput } from "../../core/plan.ts";
+import { readClaims, type Claims } from "./intents.ts";
 
 /** What the checks need of the fleet, worked out in the plainest way. */
 export interface FleetReading {
   readonly hosts: ReadonlyMap<string, DesiredHost>;
+  readonly claims: Claims;
   /** Zones in which a pool has hosts. */
   zones(): ReadonlyMap<string, ReadonlySet<string>>;
   /** Hosts whose report is fresh. */
@@ -37,6 +39,7 @@ export function readFleet(input: PlanInput, plan: Plan): FleetReading {
   const isFresh = (name: string): boolean => freshObservation(input, name, poolOf(input, hosts, name)) !== null;
   return {
     hosts,
+    claims: readClaims(input, plan),
     zones: lazy(() => zonesByPool(input)),
     isFresh,
     isConfirmedDead,
@@ -94,8 +97,9 @@ function freshObservation(input: PlanInput, host: string, pool: DesiredPool | nu
 function isFenced(input: PlanInput, host: string, pool: DesiredPool | null, stopTimeoutMs: number): boolean {
   const leaseForMs = pool?.failure.leaseForMs ?? null;
   const silentMs = input.monotonicMs - (input.fleet.get(host)?.heardAtMs ?? input.startedAtMs);
-  const olderUntilMs = input.fleet.get(host)?.leasedUntilMs ?? 0;
-  return leaseForMs !== null && silentMs > leaseForMs + stopTimeoutMs && input.monotonicMs >= olderUntilMs;
+  // Given under an earlier commit: it too leaves the agent the time to stop, once it is over.
+  const olderUntilMs = input.fleet.get(host)?.leasedUntilMs ?? -Infinity;
+  return leaseForMs !== null && silentMs > leaseForMs + stopTimeoutMs && input.monotonicMs >= olderUntilMs + stopTimeoutMs;
 }
 
 function brakedPools(input: PlanInput, isFresh: (host: string) => boolean, isDead: (host: string) => boolean): Set<string> {

@@ -1,14 +1,15 @@
 import { slotKey } from "../../core/ids.ts";
 import type { Action, Plan, PlanInput } from "../../core/plan.ts";
+import type { FleetReading } from "./facts.ts";
 import type { Violation } from "./violation.ts";
 import { isAfter } from "./graph.ts";
 
 /** docs/SAFETY.md 10: network and volumes before the app containers; nothing released before the containers were seen gone. */
-export function checkOrder(input: PlanInput, plan: Plan): Violation[] {
+export function checkOrder(input: PlanInput, plan: Plan, facts: FleetReading): Violation[] {
   const violations: Violation[] = [];
   for (const action of plan.actions) {
     if (action.kind === "startInstance") violations.push(...checkReady(input, plan, action));
-    if (action.kind === "detachPort" || action.kind === "trashVolume") violations.push(...checkReleased(input, plan, action));
+    if (action.kind === "detachPort" || action.kind === "trashVolume") violations.push(...checkReleased(plan, action, facts));
   }
   return violations;
 }
@@ -30,25 +31,25 @@ function checkReady(input: PlanInput, plan: Plan, start: Extract<Action, { kind:
   return violations;
 }
 
-function checkReleased(input: PlanInput, plan: Plan, action: Extract<Action, { kind: "detachPort" | "trashVolume" }>): Violation[] {
-  const instances = input.fleet.get(action.host)?.observation?.instances ?? [];
-  const alive = instances.filter((instance) => instance.set === action.set && instance.index === action.index);
+/** Each generation that was claimed or seen on the host is gone: one that is not seen may yet be on its way there. */
+function checkReleased(plan: Plan, action: Extract<Action, { kind: "detachPort" | "trashVolume" }>, facts: FleetReading): Violation[] {
+  const { kind, host, set, index } = action;
+  const here = facts.aliveOf(set, index).filter((other) => other.host === host);
   const violations: Violation[] = [];
-  for (const { generation } of alive) {
+  for (const generation of new Set(here.map((other) => other.generation))) {
+    if (facts.isProvenGone(host, set, index, generation)) continue;
     const gone = isAfter(
       plan,
       action,
       (before) =>
         before.kind === "confirmGone" &&
-        before.host === action.host &&
-        before.set === action.set &&
-        before.index === action.index &&
+        before.host === host &&
+        before.set === set &&
+        before.index === index &&
         before.generation === generation,
     );
-    if (!gone) {
-      const text = `${action.kind} of ${slotKey(action.set, action.index)} on ${action.host} before generation ${generation} was seen gone`;
-      violations.push({ code: "order", text });
-    }
+    if (gone) continue;
+    violations.push({ code: "order", text: `${kind} of ${slotKey(set, index)} on ${host} before generation ${generation} was seen gone` });
   }
   return violations;
 }
