@@ -31,8 +31,8 @@ export interface FleetFacts {
   floorOf(host: string, set: string, index: number): number;
   /** Zones the Set may use, by the manifests alone: a zone that is down still counts. */
   zonesOf(set: DesiredSet): number;
-  /** Hosts not seen since the journal was created, by pool. */
-  uninventoried(pools: readonly string[]): string | null;
+  /** Hosts not seen since the journal was created, of these pools or (null) of all. */
+  uninventoried(pools: readonly string[] | null): string | null;
 }
 
 /** What every slot of the Set wants. */
@@ -54,7 +54,8 @@ export function draftSet(
     held: heldReason(input, name, set),
     frozen: input.destroysFrozen,
     busy: input.busy,
-    uninventoried: set === null ? null : fleet.uninventoried(set.pools),
+    // What must not run twice may have lived in other pools under an earlier commit.
+    uninventoried: set === null ? null : fleet.uninventoried(set.exclusive ? null : set.pools),
     hostOf: (host) => fleet.hostOf(host),
     floorOf: (host, index) => fleet.floorOf(host, name, index),
   };

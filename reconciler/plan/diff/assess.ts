@@ -145,7 +145,11 @@ function assessWanted(context: AssessContext, set: DesiredSet, slot: SlotFacts):
     return place("move", { code: "move", text: `${unfit}${data}` }, { disruptive: true });
   }
   const instance = instanceOf(slot, slot.current);
-  return instance === null ? assessMissing(context, slot, slot.current) : assessInstance(context, set, slot, instance);
+  const raw = instance === null ? assessMissing(context, slot, slot.current) : assessInstance(context, set, slot, instance);
+  const idle = instance?.phase !== "running";
+  // A later generation may run on a host that nobody has seen since the journal was lost.
+  if (set.exclusive && idle && raw.kind !== "keep" && context.uninventoried !== null) return wait("inventory", context.uninventoried);
+  return raw;
 }
 
 function place(

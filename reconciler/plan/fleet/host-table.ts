@@ -126,13 +126,13 @@ export function floorOn(observation: HostObservation | null, set: string, index:
 }
 
 /**
- * Which hosts of some pools were never seen since the journal was created, as a reason to wait; null when there is none to
+ * Which hosts of some pools (null: all) were never seen since the journal was created, as a reason to wait; null when there is none to
  * wait for. Even Sets that may run twice have to wait: addresses that such a host uses are in no journal.
  */
-export function uninventoriedReason(input: PlanInput, table: HostTable, pools: readonly string[]): string | null {
+export function uninventoriedReason(input: PlanInput, table: HostTable, pools: readonly string[] | null): string | null {
   const missing = [...(input.memory.uninventoried ?? [])].filter((name) => {
     const status = table.statuses.get(name);
-    if (status?.desired == null || !pools.includes(status.desired.pool)) return false;
+    if (status?.desired == null || pools?.includes(status.desired.pool) === false) return false;
     // Seen just now: the event that says so is written with this pass.
     return status.reach !== "ok" && status.reach !== "dead";
   });
