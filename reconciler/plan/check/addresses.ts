@@ -15,7 +15,6 @@ interface Holder {
   readonly set: string;
   readonly index: number;
   readonly generation: number;
-  readonly host: string;
 }
 
 /**
@@ -34,14 +33,13 @@ export function checkAddresses(input: PlanInput, plan: Plan, facts: FleetReading
   }
   if (takers.size === 0) return violations;
   const told = new Set<string>();
-  for (const { ip, holder } of heldNow(input, facts)) {
+  eachHeld(input, facts, (ip, holder, host) => {
     const taker = takers.get(ip);
-    if (taker === undefined || !isInTheWay(taker, holder, facts)) continue;
-    const { key, claim } = taker;
-    const text = `generation ${holder.generation} of ${slotKey(holder.set, holder.index)} has on ${holder.host}`;
-    if (!told.has(`${ip} ${text}`)) violations.push(taken(claim.ip!, key, text));
-    told.add(`${ip} ${text}`);
-  }
+    if (taker === undefined || !isInTheWay(taker, holder, host, facts)) return;
+    const text = `generation ${holder.generation} of ${slotKey(holder.set, holder.index)} has on ${host}`;
+    if (!told.has(text)) violations.push(taken(ip, taker.key, text));
+    told.add(text);
+  });
   return violations;
 }
 
@@ -49,23 +47,23 @@ function taken(ip: string, key: string, why: string): Violation {
   return { code: "address", text: `${key} takes ${ip}, which ${why}` };
 }
 
-function isInTheWay({ key, claim }: Taker, { set, index, generation, host }: Holder, facts: FleetReading): boolean {
+function isInTheWay({ key, claim }: Taker, { set, index, generation }: Holder, host: string, facts: FleetReading): boolean {
   if (slotKey(set, index) !== key) return true;
   if (claim.exclusive || host === claim.host) return false;
   return !facts.isProvenGone(host, set, index, generation);
 }
 
-/** Every address that is claimed or seen in use; what a host showed before it was confirmed dead is no news of it any more. */
-function* heldNow(input: PlanInput, facts: FleetReading): Generator<{ readonly ip: string; readonly holder: Holder }> {
+/** Visits every address that is claimed or seen in use; what a host showed before it was confirmed dead is no news of it any more. */
+function eachHeld(input: PlanInput, facts: FleetReading, visit: (ip: string, holder: Holder, host: string) => void): void {
   for (const [set, { slots }] of input.memory.sets) {
     for (const [index, { current, former }] of slots) {
       for (const { ip, generation, host } of current === null ? former : [...former, current])
-        if (ip !== null) yield { ip, holder: { set, index, generation, host } };
+        if (ip !== null) visit(ip, { set, index, generation }, host);
     }
   }
   for (const [host, { observation }] of input.fleet) {
     if (observation === null || (facts.isConfirmedDead(host) && !facts.isFresh(host))) continue;
-    for (const instance of observation.instances) if (instance.ip !== null) yield { ip: instance.ip, holder: { ...instance, host } };
-    for (const port of observation.ports) yield { ip: port.ip, holder: { ...port, host } };
+    for (const instance of observation.instances) if (instance.ip !== null) visit(instance.ip, instance, host);
+    for (const port of observation.ports) visit(port.ip, port, host);
   }
 }

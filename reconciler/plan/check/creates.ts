@@ -6,7 +6,15 @@ import { targetCount } from "../desired/count.ts";
 import type { FleetReading } from "./facts.ts";
 import type { Violation } from "./violation.ts";
 
-type Placed = Extract<EventBody, { type: "slot.placed" }>;
+type Claiming = Extract<EventBody, { type: "slot.placed" | "slot.adopted" }>;
+
+/** What a plan claims for one Set. */
+interface SetClaims {
+  readonly set: DesiredSet;
+  readonly total: number;
+  readonly placed: readonly Claiming[];
+  readonly adopted: readonly Claiming[];
+}
 
 /** docs/SAFETY.md 2, 3 and 11: only what is wanted is made, no more of it than is missing, and only an elastic Set is counted. */
 export function checkCreates(input: PlanInput, plan: Plan, facts: FleetReading): Violation[] {
@@ -17,20 +25,28 @@ export function checkCreates(input: PlanInput, plan: Plan, facts: FleetReading):
     return total;
   }
   const violations = plan.actions.flatMap((action) => checkWanted(input, action, totalOf));
-  const placed = Map.groupBy(
-    plan.intents.filter((event) => event.type === "slot.placed"),
-    (event) => event.set,
-  );
+  const placed = claimsBySet(plan, "slot.placed");
+  const adopted = claimsBySet(plan, "slot.adopted");
   for (const [name, events] of placed) {
     const set = input.desired.sets.get(name);
     if (set === undefined) continue;
-    violations.push(...checkSurplus(input, plan, facts, events, totalOf(set)), ...checkInventory(input, facts, set, events));
+    violations.push(
+      ...checkSurplus(input, facts, { set, total: totalOf(set), placed: events, adopted: adopted.get(name) ?? [] }),
+      ...checkInventory(input, facts, set, events),
+    );
   }
   for (const event of plan.intents) {
     if (event.type === "set.counted" && input.desired.sets.get(event.set)?.count.kind !== "elastic")
       violations.push({ code: "count", text: `${event.set} is counted, its manifest says how many it has` });
   }
   return violations;
+}
+
+function claimsBySet(plan: Plan, type: Claiming["type"]): Map<string, Claiming[]> {
+  return Map.groupBy(
+    plan.intents.filter((event) => event.type === "slot.placed" || event.type === "slot.adopted").filter((event) => event.type === type),
+    (event) => event.set,
+  );
 }
 
 /** What is made on a host, or made anew, is for a slot that the Set wants, by the Set's present spec. */
@@ -59,18 +75,17 @@ function slotsWanted(input: PlanInput, set: DesiredSet, facts: FleetReading): nu
 }
 
 /** New slots and those that run and stay, together, are no more than the Set wants. */
-function checkSurplus(input: PlanInput, plan: Plan, facts: FleetReading, placed: readonly Placed[], total: number): Violation[] {
-  const { set } = placed[0]!;
-  const created = placed.filter(({ index }) => facts.claims.before(set, index) === null).length;
+function checkSurplus(input: PlanInput, facts: FleetReading, work: SetClaims): Violation[] {
+  const set = work.set.name;
+  const created = work.placed.filter(({ index }) => facts.claims.before(set, index) === null).length;
   if (created === 0) return [];
-  const adopted = plan.intents.flatMap((event) => (event.type === "slot.adopted" && event.set === set ? [event.index] : []));
-  const indices = new Set([...(input.memory.sets.get(set)?.slots.keys() ?? []), ...adopted]);
+  const indices = new Set([...(input.memory.sets.get(set)?.slots.keys() ?? []), ...work.adopted.map(({ index }) => index)]);
   const staying = [...indices].filter((index) => {
     const claim = facts.claims.before(set, index);
     return claim !== null && facts.claims.after(set, index) !== null && isRunning(input, facts, set, index, claim);
   }).length;
-  if (created + staying <= total) return [];
-  return [{ code: "surplus", text: `${created} slots of ${set} are created beside ${staying} that run, the Set wants ${total}` }];
+  if (created + staying <= work.total) return [];
+  return [{ code: "surplus", text: `${created} slots of ${set} are created beside ${staying} that run, the Set wants ${work.total}` }];
 }
 
 function isRunning(
@@ -85,7 +100,7 @@ function isRunning(
 }
 
 /** While a host was not seen since the journal was created, a slot that is nowhere or must not run twice may be there. */
-function checkInventory(input: PlanInput, facts: FleetReading, set: DesiredSet, placed: readonly Placed[]): Violation[] {
+function checkInventory(input: PlanInput, facts: FleetReading, set: DesiredSet, placed: readonly Claiming[]): Violation[] {
   const unseen = [...(input.memory.uninventoried ?? [])].find((name) => {
     const host = facts.hosts.get(name);
     return host !== undefined && set.pools.includes(host.pool) && !facts.isFresh(name) && !facts.isConfirmedDead(name);
