@@ -1,10 +1,11 @@
 import type { DesiredHost, DesiredSet } from "../../reconciler/core/desired.ts";
+import { symmetricApart } from "../../reconciler/plan/desired/apart.ts";
 import { hasBit } from "../../reconciler/plan/place/columns.ts";
 import { BITMAP_FILTERS, FILTERS, passes } from "../../reconciler/plan/place/filters.ts";
 import { createHostIndex, type HostIndex } from "../../reconciler/plan/place/host-index.ts";
 import { placeSlots } from "../../reconciler/plan/place/place-slots.ts";
 import { closeQuery, countIn, openQuery } from "../../reconciler/plan/place/query.ts";
-import { declareApart, reserve, reserveAt, setHostFacts } from "../../reconciler/plan/place/reservations.ts";
+import { reserve, reserveAt, setHostFacts } from "../../reconciler/plan/place/reservations.ts";
 import { totalScore } from "../../reconciler/plan/place/scores.ts";
 import { openSearch } from "../../reconciler/plan/place/search.ts";
 import { makeHost, makeSet, poolsOf, resources } from "../place/world.ts";
@@ -54,7 +55,6 @@ export interface SizedSet {
 type Placer = (index: HostIndex, sized: SizedSet) => (string | null)[];
 
 function placeAll(index: HostIndex, sets: readonly SizedSet[], place: Placer): (string | null)[] {
-  for (const { set } of sets) if (set.placement.apart.length > 0) declareApart(index, set);
   return sets.flatMap((sized) => place(index, sized));
 }
 
@@ -134,7 +134,15 @@ function makeSets(mean: number, instances: number): SizedSet[] {
     sets.push({ set: randomSet(`set-${String(sets.length).padStart(5, "0")}`, sets.length, random), count });
     left -= count;
   }
-  return sets;
+  // As in Desired: each rule on both sides.
+  const apart = symmetricApart(
+    sets.map(({ set }) => ({ name: set.name, apart: set.placement.apart })),
+    [],
+  );
+  return sets.map(({ set, count }) => ({
+    set: { ...set, placement: { ...set.placement, apart: apart.get(set.name) ?? [] } },
+    count,
+  }));
 }
 
 function randomSet(name: string, number: number, random: () => number): DesiredSet {

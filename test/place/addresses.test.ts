@@ -1,14 +1,7 @@
 import * as fc from "fast-check";
 import { expect, test } from "vitest";
 import { formatAddress, parseAddress } from "../../reconciler/core/addresses.ts";
-import {
-  createAddressPool,
-  freeAddress,
-  freeAddressCount,
-  holdAddress,
-  holdersOf,
-  takeAddress,
-} from "../../reconciler/plan/place/addresses.ts";
+import { createAddressPool, freeAddress, freeAddressCount, holdAddress, takeAddress } from "../../reconciler/plan/place/addresses.ts";
 
 const NETWORK = { cidr: "10.0.0.0/28", gateway: "10.0.0.1", vlan: null, reserved: ["10.0.0.4-10.0.0.6", "10.0.0.9"] };
 
@@ -38,7 +31,6 @@ test("an address is free again when its last holder lets go, whoever that is", (
   holdAddress(pool, "10.0.0.2", "web/0");
   holdAddress(pool, "10.0.0.2", "web/0");
   holdAddress(pool, "10.0.0.2", "db/0");
-  expect(holdersOf(pool, "10.0.0.2")).toEqual(["web/0", "web/0", "db/0"]);
   freeAddress(pool, "10.0.0.2", "web/0");
   freeAddress(pool, "10.0.0.2", "api/0");
   freeAddress(pool, "10.0.0.2", "db/0");
@@ -55,7 +47,6 @@ test("a reserved address that a slot already has stays its own and is never leas
   freeAddress(pool, "10.0.0.5", "web/0");
   expect(freeAddressCount(pool)).toBe(9);
   expect(takeAddress(pool, "web/2", "10.0.0.5")).toBe("10.0.0.2");
-  expect(holdersOf(pool, "192.168.0.1")).toEqual([]);
 });
 
 test("refuses a network that validation would have refused", () => {

@@ -8,17 +8,7 @@ import { FILTERS, passes } from "../../reconciler/plan/place/filters.ts";
 import { createHostIndex, type HostIndex } from "../../reconciler/plan/place/host-index.ts";
 import { placeSlots } from "../../reconciler/plan/place/place-slots.ts";
 import { closeQuery, openQuery } from "../../reconciler/plan/place/query.ts";
-import {
-  declareApart,
-  keep,
-  type Mark,
-  mark,
-  release,
-  reserve,
-  rollback,
-  setHostFacts,
-  setHostUsable,
-} from "../../reconciler/plan/place/reservations.ts";
+import { type Mark, mark, release, reserve, rollback, setHostFacts, setHostUsable } from "../../reconciler/plan/place/reservations.ts";
 import { totalScore } from "../../reconciler/plan/place/scores.ts";
 import { lookInto, openSearch } from "../../reconciler/plan/place/search.ts";
 import { type PlainFleet, plainFleet, plainPlace, reserved } from "./reference.ts";
@@ -30,7 +20,7 @@ type Step =
   | { readonly kind: "reserve"; readonly set: DesiredSet; readonly host: number }
   | { readonly kind: "cordon"; readonly host: number; readonly on: boolean }
   | { readonly kind: "shrink"; readonly host: number; readonly share: number }
-  | { readonly kind: "mark" | "rollback" | "keep" };
+  | { readonly kind: "mark" | "rollback" };
 
 const hostNumbers = fc.nat({ max: 400 });
 const steps: fc.Arbitrary<Step> = fc.oneof(
@@ -39,7 +29,7 @@ const steps: fc.Arbitrary<Step> = fc.oneof(
   { weight: 1, arbitrary: fc.record({ kind: fc.constant("reserve" as const), set: setCases(), host: hostNumbers }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant("cordon" as const), host: hostNumbers, on: fc.boolean() }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant("shrink" as const), host: hostNumbers, share: fc.constantFrom(0, 0.5, 1) }) },
-  { weight: 2, arbitrary: fc.record({ kind: fc.constantFrom("mark" as const, "rollback" as const, "keep" as const) }) },
+  { weight: 2, arbitrary: fc.record({ kind: fc.constantFrom("mark" as const, "rollback" as const) }) },
 );
 
 function slotLists(): fc.Arbitrary<readonly { readonly avoid: readonly number[] }[]> {
@@ -188,9 +178,6 @@ function take(pair: Pair, fleet: FleetCase, step: Step): void {
       for (const [number, instances] of to.instances.entries()) plain.hosts[number]!.instances = [...instances];
       return;
     }
-    case "keep":
-      if (pair.marks.pop() !== undefined) keep(index);
-      return;
     default:
       step satisfies never;
   }
@@ -198,8 +185,6 @@ function take(pair: Pair, fleet: FleetCase, step: Step): void {
 
 function place({ index, plain }: Pair, fleet: FleetCase, step: Extract<Step, { kind: "place" }>): void {
   const slots = step.slots.map(({ avoid }, number) => ({ index: number, avoid: avoid.map((host) => hostAt(fleet, host)) }));
-  declareApart(index, step.set);
-  plain.apart.set(step.set.name, step.set.placement.apart);
   const results = placeSlots(index, step.set, { slots });
   expect(results.map((result) => result.host)).toEqual(plainPlace(plain, step.set, slots));
   for (const result of results) {

@@ -1,9 +1,10 @@
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import type { ApartRule, DesiredSet } from "../../reconciler/core/desired.ts";
 import { explainHost, explainPlacement } from "../../reconciler/plan/place/explain.ts";
 import { createHostIndex } from "../../reconciler/plan/place/host-index.ts";
 import { placeSlots } from "../../reconciler/plan/place/place-slots.ts";
-import { declareApart, reserve, retractApart, setHostFacts, setHostUsable } from "../../reconciler/plan/place/reservations.ts";
+import { reserve, setHostFacts, setHostUsable } from "../../reconciler/plan/place/reservations.ts";
 import { fleetCases, makeHost, makePool, makeSet, poolsOf, resources, setCases } from "./world.ts";
 
 const GIB = 2 ** 30;
@@ -115,16 +116,14 @@ describe("one host explained", () => {
 });
 
 describe("keeping apart", () => {
-  test("works both ways, until the rule is withdrawn", () => {
-    const index = createHostIndex([makeHost("a"), makeHost("b", { rack: "2" })], poolsOf("main"));
-    const web = makeSet("web", { placement: { apart: [{ set: "db", within: "zone" }] } });
-    declareApart(index, web);
+  test("from another Set within a host, a rack or a zone", () => {
+    const index = createHostIndex([makeHost("a"), makeHost("b"), makeHost("c", { rack: "2" })], poolsOf("main"));
     reserve(index, "a", "web", CLAIM);
-    expect(explainPlacement(index, makeSet("db"), [])).toBe("of 2 hosts: 2 too near to web");
-    declareApart(index, { ...web, placement: { ...web.placement, apart: [{ set: "db", within: "rack" }] } });
-    expect(explainPlacement(index, makeSet("db"), [])).toBe("of 2 hosts: 1 fits, 1 too near to web");
-    retractApart(index, "web");
-    expect(explainPlacement(index, makeSet("db"), [])).toBe("of 2 hosts: 2 fit");
+    const db = (within: ApartRule["within"]): DesiredSet => makeSet("db", { placement: { apart: [{ set: "web", within }] } });
+    expect(explainPlacement(index, db("host"), [])).toBe("of 3 hosts: 2 fit, 1 too near to web");
+    expect(explainPlacement(index, db("rack"), [])).toBe("of 3 hosts: 1 fits, 2 too near to web");
+    expect(explainPlacement(index, db("zone"), [])).toBe("of 3 hosts: 3 too near to web");
+    expect(explainPlacement(index, makeSet("db"), [])).toBe("of 3 hosts: 3 fit");
   });
 
   test("from itself holds within one call", () => {

@@ -1,4 +1,4 @@
-import type { ApartRule, DesiredHost, DesiredSet } from "../../reconciler/core/desired.ts";
+import type { DesiredHost, DesiredSet } from "../../reconciler/core/desired.ts";
 import { RESOURCE_NAMES, type ResourceName } from "../../reconciler/core/resources.ts";
 
 /**
@@ -18,8 +18,6 @@ export interface PlainFleet {
   /** Sorted by name. */
   readonly hosts: PlainHost[];
   readonly addresses: (pool: string) => number;
-  /** Rules of all Sets that are known, by Set. */
-  readonly apart: Map<string, readonly ApartRule[]>;
 }
 
 export function plainFleet(hosts: readonly DesiredHost[], addresses: (pool: string) => number): PlainFleet {
@@ -35,7 +33,6 @@ export function plainFleet(hosts: readonly DesiredHost[], addresses: (pool: stri
         instances: [],
       })),
     addresses,
-    apart: new Map(),
   };
 }
 
@@ -84,7 +81,6 @@ export function viewOf(fleet: PlainFleet, set: DesiredSet): PlainView {
   const zones = new Set<string>();
   const apart = { host: new Set<string>(), rack: new Set<string>(), zone: new Set<string>() };
   const nearZones = new Set<string>();
-  const rules = rulesOf(fleet, set);
   let total = 0;
   for (const { host, usable, instances } of fleet.hosts) {
     const rack = `${host.zone}/${host.rack}`;
@@ -95,7 +91,7 @@ export function viewOf(fleet: PlainFleet, set: DesiredSet): PlainView {
         inZone.set(host.zone, (inZone.get(host.zone) ?? 0) + 1);
         inRack.set(rack, (inRack.get(rack) ?? 0) + 1);
       }
-      for (const rule of rules) {
+      for (const rule of set.placement.apart) {
         if (rule.set !== other.name) continue;
         apart[rule.within].add({ host: host.name, rack, zone: host.zone }[rule.within]);
       }
@@ -178,12 +174,4 @@ function zoneAllowed(set: DesiredSet, zone: string): boolean {
 
 function isNear(set: DesiredSet, other: string): boolean {
   return other !== set.name && set.placement.near.includes(other);
-}
-
-/** Whom the Set keeps apart from, and who keeps apart from it. */
-function rulesOf(fleet: PlainFleet, set: DesiredSet): ApartRule[] {
-  const others = [...fleet.apart].flatMap(([declarer, rules]) =>
-    rules.filter((rule) => rule.set === set.name).map(({ within }) => ({ set: declarer, within })),
-  );
-  return [...set.placement.apart, ...others];
 }

@@ -112,12 +112,6 @@ export function freeAddress(pool: AddressPool, address: string, slot: string): v
   pool.cursor = Math.min(pool.cursor, offset >>> 5);
 }
 
-/** Slots that hold the address, in order of holding; more than one other than a conflict is a slot that moves. */
-export function holdersOf(pool: AddressPool, address: string): readonly string[] {
-  const offset = offsetOf(pool, address);
-  return offset === null ? [] : (pool.holders.get(offset) ?? []);
-}
-
 function offsetOf(pool: AddressPool, text: string): number | null {
   const address = parseAddress(text);
   if (address === null || address < pool.first || address >= pool.first + pool.size) return null;

@@ -1,4 +1,4 @@
-import type { ApartRule, Capability, DesiredHost, DesiredPool } from "../../core/desired.ts";
+import type { Capability, DesiredHost, DesiredPool } from "../../core/desired.ts";
 import type { Claim } from "../../core/memory.ts";
 import { compareText } from "../../core/order.ts";
 import { type Blocks, createBlocks, measureSizes } from "./blocks.ts";
@@ -58,10 +58,6 @@ export interface HostIndex extends HostColumns {
   readonly hostPorts: Map<number, number>;
   /** Positions of a Set's Instances, one entry each, in no order. */
   readonly placed: Map<string, number[]>;
-  /** For each Set that others keep apart from: who, and how far. From declareApart. */
-  readonly apartFrom: Map<string, Map<string, ApartRule["within"]>>;
-  /** What each Set declared. */
-  readonly apartRules: Map<string, readonly ApartRule[]>;
 
   readonly blocks: Blocks;
   readonly undo: UndoLog;
@@ -146,8 +142,6 @@ export function createHostIndex(
     imagesOf: sorted.map(() => []),
     hostPorts: new Map(),
     placed: new Map(),
-    apartFrom: new Map(),
-    apartRules: new Map(),
     blocks,
     undo: { open: 0, entries: [] },
     scratch: createScratch(sorted.length, names.racks.size, names.zones.size, blocks.count),

@@ -141,10 +141,9 @@ function openBlocks(index: HostIndex, poolAllowed: Uint8Array, zoneAllowed: Uint
   return { blocks, zones };
 }
 
-/** The Set's own rules and those that other Sets declared against it. */
+/** What the Set's rules come to now; Desired has each rule on both sides. */
 function apartOf(index: HostIndex, set: DesiredSet): Apart | null {
-  const declared = index.apartFrom.get(set.name);
-  const rules: ApartRule[] = [...set.placement.apart, ...[...(declared ?? [])].map(([other, within]) => ({ set: other, within }))];
+  const rules = set.placement.apart;
   if (rules.length === 0) return null;
   const apart: Apart = {
     sets: sortedUnique(rules.map((rule) => rule.set)),

@@ -1,4 +1,4 @@
-import type { ApartRule, Capability, DesiredHost, DesiredSet } from "../../core/desired.ts";
+import type { Capability, DesiredHost } from "../../core/desired.ts";
 import { RESOURCE_NAMES, type Resources } from "../../core/resources.ts";
 import { measureSizes, touch } from "./blocks.ts";
 import { blockOf, newBitmap, setBit } from "./columns.ts";
@@ -24,7 +24,7 @@ export function release(index: HostIndex, host: string, set: string, claim: Rese
   apply(index, host, set, claim, -1);
 }
 
-/** From here on reservations are kept in a log, until the mark is rolled back or kept. Marks nest. */
+/** From here on reservations are kept in a log, until the mark is rolled back. Marks nest. */
 export function mark(index: HostIndex): Mark {
   index.undo.open++;
   return index.undo.entries.length;
@@ -38,11 +38,6 @@ export function rollback(index: HostIndex, to: Mark): void {
     change(index, position, set, claim, sign === 1 ? -1 : 1);
   }
   index.undo.open--;
-}
-
-/** Ends a mark and lets everything since stand (an outer mark can still take it back). */
-export function keep(index: HostIndex): void {
-  if (--index.undo.open === 0) index.undo.entries.length = 0;
 }
 
 /** null: the host takes new slots. */
@@ -68,28 +63,6 @@ export function setHostFacts(index: HostIndex, host: string, facts: HostFacts): 
   }
   setImages(index, position, facts.images);
   touch(index.blocks, position);
-}
-
-/** Tells the index whom the Set keeps apart from, so that they keep apart from it too. Replaces what it said before. */
-export function declareApart(index: HostIndex, set: DesiredSet): void {
-  retractApart(index, set.name);
-  if (set.placement.apart.length === 0) return;
-  index.apartRules.set(set.name, set.placement.apart);
-  for (const rule of set.placement.apart) {
-    const declared = index.apartFrom.get(rule.set) ?? new Map<string, ApartRule["within"]>();
-    declared.set(set.name, wider(declared.get(set.name), rule.within));
-    index.apartFrom.set(rule.set, declared);
-  }
-}
-
-/** Forgets the rules of a Set that is gone. */
-export function retractApart(index: HostIndex, set: string): void {
-  for (const { set: other } of index.apartRules.get(set) ?? []) {
-    const declared = index.apartFrom.get(other);
-    declared?.delete(set);
-    if (declared?.size === 0) index.apartFrom.delete(other);
-  }
-  index.apartRules.delete(set);
 }
 
 /** Key of HostIndex.hostPorts. */
@@ -195,9 +168,4 @@ function setImages(index: HostIndex, position: number, images: readonly string[]
     index.images.set(image, holders);
   }
   index.imagesOf[position] = images;
-}
-
-function wider(a: ApartRule["within"] | undefined, b: ApartRule["within"]): ApartRule["within"] {
-  const order: readonly ApartRule["within"][] = ["host", "rack", "zone"];
-  return a === undefined || order.indexOf(b) > order.indexOf(a) ? b : a;
 }

@@ -3,21 +3,6 @@ import { compareText } from "../../core/order.ts";
 import type { HostIndex } from "./host-index.ts";
 import { closeQuery, openQuery, type Query } from "./query.ts";
 
-/**
- * How many slots, even over `zones` zones, still leave `wished` when the fullest zone is lost: the smallest t with
- * t - ceil(t / zones) >= wished. With one zone nothing survives its loss: `wished` is returned.
- */
-export function slotsToSurvive(wished: number, zones: number): number {
-  return zones < 2 ? wished : Math.ceil((wished * zones) / (zones - 1));
-}
-
-/** Zones, sorted, that have a host taking new slots in the Set's pools and that the Set may use. */
-export function usableZones(index: HostIndex, set: DesiredSet): string[] {
-  const query = openQuery(index, set);
-  closeQuery(query);
-  return query.zones.map((zone) => index.zones[zone]!).sort(compareText);
-}
-
 /** In which way the Set, as reserved now, breaks its zone rules; null when it keeps them. */
 export function zoneShortfall(index: HostIndex, set: DesiredSet, wished: number): string | null {
   if (!hasZoneRules(set)) return null;
