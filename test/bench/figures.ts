@@ -29,6 +29,24 @@ export function timed(runs: number, call: (run: number) => void): number[] {
   });
 }
 
+/**
+ * How often a second this machine goes through as many numbers as there are hosts, picks the least and changes it: the bare
+ * loop below any placement, which tells how fast the machine is whatever Setpoint does.
+ */
+export function argminPerSecond(hosts: number): number {
+  const load = Float64Array.from({ length: hosts }, (_, host) => host % 97);
+  const started = performance.now();
+  let rounds = 0;
+  let elapsedMs = 0;
+  for (; elapsedMs < 500; elapsedMs = performance.now() - started) {
+    let least = 0;
+    for (let host = 1; host < load.length; host++) if (load[host]! < load[least]!) least = host;
+    load[least]! += 1;
+    rounds++;
+  }
+  return Math.round((1000 * rounds) / elapsedMs);
+}
+
 /** Resident set at its highest so far, MiB. */
 export function peakRssMiB(): number {
   return process.resourceUsage().maxRSS / 1024;
