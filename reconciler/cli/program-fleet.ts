@@ -1,21 +1,21 @@
 import type { Command } from "commander";
 import { OBJECT_KINDS } from "../api/types.ts";
 import { durationMs, outputOption, someText, stateOption, wordArgument } from "./options.ts";
-import type { Finish } from "./finish.ts";
+import type { AddVerb, Finish } from "./finish.ts";
 import type { Terminal } from "./terminal.ts";
 
-/** Verbs that speak about a running fleet: status, get, explain, trace, hold, release, confirm, host, sim, completion. */
-export function addFleetVerbs(program: Command, terminal: Terminal, finish: Finish): void {
-  addStatus(program, terminal, finish);
-  addGet(program, terminal, finish);
-  addExplain(program, terminal, finish);
-  addTrace(program, terminal, finish);
-  addHolds(program, terminal, finish);
-  addConfirm(program, terminal, finish);
-  addHost(program, terminal, finish);
-  addSim(program, terminal, finish);
-  addCompletion(program, terminal, finish);
-}
+/** Verbs that speak about a running fleet, in the order of the help. */
+export const FLEET_VERBS: readonly AddVerb[] = [
+  addStatus,
+  addGet,
+  addExplain,
+  addTrace,
+  addHolds,
+  addConfirm,
+  addHost,
+  addSim,
+  addCompletion,
+];
 
 function addStatus(program: Command, terminal: Terminal, finish: Finish): void {
   program
@@ -64,6 +64,8 @@ function addTrace(program: Command, terminal: Terminal, finish: Finish): void {
     .action((task: string | undefined, options) => finish(import("./verbs/trace.ts").then(({ trace }) => trace(terminal, task, options))));
 }
 
+const WHY = ["--why <text>", "the reason, shown to everybody"] as const;
+
 function addHolds(program: Command, terminal: Terminal, finish: Finish): void {
   const target = "a Set (web), a host (host/NAME) or a pool (pool/NAME)";
   program
@@ -71,7 +73,7 @@ function addHolds(program: Command, terminal: Terminal, finish: Finish): void {
     .usage("SET | host/NAME | pool/NAME --why TEXT [--for 2h]")
     .description("change nothing about a Set, host or pool for a while; drift is still reported")
     .argument("<target>", target)
-    .requiredOption("--why <text>", "the reason, shown to everybody", someText)
+    .requiredOption(...WHY, someText)
     .option("--for <duration>", "how long (default: until released)", durationMs)
     .addOption(stateOption())
     .action((name: string, options) => finish(import("./verbs/operate.ts").then(({ hold }) => hold(terminal, name, options))));
@@ -113,8 +115,8 @@ function addHost(program: Command, terminal: Terminal, finish: Finish): void {
       .description(description)
       .argument("<name>", "name of the host")
       .addOption(stateOption());
-    if (verb === "uncordon") command.option("--why <text>", "the reason, shown to everybody", "");
-    else command.requiredOption("--why <text>", "the reason, shown to everybody", someText);
+    if (verb === "uncordon") command.option(...WHY, "");
+    else command.requiredOption(...WHY, someText);
     command.action((name: string, options) =>
       finish(import("./verbs/operate.ts").then(({ setHost }) => setHost(terminal, verb, name, options))),
     );

@@ -1,17 +1,10 @@
 import type { Command } from "commander";
 import { durationMs, fleetOption, outputOption, speedOption, stateOption } from "./options.ts";
-import type { Finish } from "./finish.ts";
+import type { AddVerb, Finish } from "./finish.ts";
 import type { Terminal } from "./terminal.ts";
 
-/** Verbs that start from manifests: init, validate, plan, apply, daemon, demo. */
-export function addFolderVerbs(program: Command, terminal: Terminal, finish: Finish): void {
-  addInit(program, terminal, finish);
-  addValidate(program, terminal, finish);
-  addPlan(program, terminal, finish);
-  addApply(program, terminal, finish);
-  addDaemon(program, terminal, finish);
-  addDemo(program, terminal, finish);
-}
+/** Verbs that start from manifests, in the order of the help. */
+export const FOLDER_VERBS: readonly AddVerb[] = [addInit, addValidate, addPlan, addApply, addDaemon, addDemo];
 
 function addInit(program: Command, terminal: Terminal, finish: Finish): void {
   program

@@ -1,8 +1,8 @@
 import { Command, CommanderError } from "commander";
 import { printFailure } from "./fail.ts";
 import type { Finish } from "./finish.ts";
-import { addFleetVerbs } from "./program-fleet.ts";
-import { addFolderVerbs } from "./program-folder.ts";
+import { FLEET_VERBS } from "./program-fleet.ts";
+import { FOLDER_VERBS } from "./program-folder.ts";
 import type { Terminal } from "./terminal.ts";
 import { unknownVerb, usageError } from "./usage.ts";
 
@@ -48,8 +48,7 @@ function buildProgram(terminal: Terminal, version: string, finish: Finish): Comm
     getErrHelpWidth: () => Math.min(terminal.err.columns(), 120),
   });
   program.exitOverride();
-  addFolderVerbs(program, terminal, finish);
-  addFleetVerbs(program, terminal, finish);
+  for (const add of [...FOLDER_VERBS, ...FLEET_VERBS]) add(program, terminal, finish);
   program.action(() => program.outputHelp());
   return program;
 }
