@@ -146,7 +146,7 @@ describe("what is made is what is wanted (2, 3, 11)", () => {
     expect(check(input, plan)).toEqual([]);
   });
 
-  test("nothing new while a host is unseen that may have it, nothing exclusive either", () => {
+  test("nothing new while a host is unseen that may have it", () => {
     const good = creating();
     const { host } = only(good.plan, "startInstance");
     const unseen = otherHosts(good, host)[0]!;
@@ -157,12 +157,24 @@ describe("what is made is what is wanted (2, 3, 11)", () => {
     expect(found(good, { input: { memory } })).toEqual([]);
     const dead = new Map([[unseen, { state: null, confirmedDeadAtMs: 1, who: "ada", why: "burnt" }]]);
     expect(found(good, { input: { memory: { ...memory, hosts: dead }, ...views(good.input, [unseen], SILENT) } })).toEqual([]);
-    const moving = draining({ template: LVM });
-    const third = otherHosts(moving, moving.from, moving.to)[0]!;
-    const memoryThen = { ...moving.input.memory, uninventoried: new Set([third]) };
-    expect(found(moving, { input: { memory: memoryThen, ...views(moving.input, [third], SILENT) } })).toEqual([
-      `inventory: db/0 is placed, host ${third} was never seen and may have it`,
+  });
+
+  test("nothing exclusive starts while a host of any pool is unseen that may run a later generation", () => {
+    const good = draining({ template: LVM });
+    const unseen = otherHosts(good, good.from, good.to)[0]!;
+    const desired = {
+      ...good.input.desired,
+      hosts: good.input.desired.hosts.map((host) => (host.name === unseen ? { ...host, pool: "other" } : host)),
+    };
+    const memory = { ...good.input.memory, uninventoried: new Set([unseen]) };
+    const { fleet } = views(good.input, [unseen], SILENT);
+    expect(found(good, { input: { desired, memory, fleet } })).toEqual([
+      `inventory: db/0 starts on ${good.to}, host ${unseen} was never seen and may run it`,
     ]);
+    expect(found(good, { input: { desired, memory } })).toEqual([]);
+    const free = draining({});
+    const known = { ...free.input.memory, uninventoried: memory.uninventoried };
+    expect(found(free, { input: { memory: known, ...views(free.input, [unseen], SILENT) } })).toEqual([]);
   });
 });
 

@@ -1,4 +1,4 @@
-import type { DesiredSet } from "../../core/desired.ts";
+import type { DesiredHost, DesiredSet } from "../../core/desired.ts";
 import type { EventBody } from "../../core/events.ts";
 import { slotKey } from "../../core/ids.ts";
 import type { Action, Plan, PlanInput } from "../../core/plan.ts";
@@ -16,7 +16,7 @@ interface SetClaims {
   readonly adopted: readonly Claiming[];
 }
 
-/** docs/SAFETY.md 2, 3 and 11: only what is wanted is made, no more of it than is missing, and only an elastic Set is counted. */
+/** docs/SAFETY.md 1 to 3 and 11: only what is wanted is made, no more of it than is missing, and only an elastic Set is counted. */
 export function checkCreates(input: PlanInput, plan: Plan, facts: FleetReading): Violation[] {
   const totals = new Map<string, number>();
   function totalOf(set: DesiredSet): number {
@@ -25,6 +25,7 @@ export function checkCreates(input: PlanInput, plan: Plan, facts: FleetReading):
     return total;
   }
   const violations = plan.actions.flatMap((action) => checkWanted(input, action, totalOf));
+  violations.push(...checkUnseenTwins(input, plan, facts));
   const placed = claimsBySet(plan, "slot.placed");
   const adopted = claimsBySet(plan, "slot.adopted");
   for (const [name, events] of placed) {
@@ -99,17 +100,33 @@ function isRunning(
   return shown.some((other) => other.set === set && other.index === index && other.generation === generation && other.phase === "running");
 }
 
-/** While a host was not seen since the journal was created, a slot that is nowhere or must not run twice may be there. */
+/** While a host was not seen since the journal was created, a slot that is nowhere may be there. */
 function checkInventory(input: PlanInput, facts: FleetReading, set: DesiredSet, placed: readonly Claiming[]): Violation[] {
-  const unseen = [...(input.memory.uninventoried ?? [])].find((name) => {
-    const host = facts.hosts.get(name);
-    return host !== undefined && set.pools.includes(host.pool) && !facts.isFresh(name) && !facts.isConfirmedDead(name);
-  });
+  const unseen = neverSeen(input, facts).find((host) => set.pools.includes(host.pool));
   if (unseen === undefined) return [];
   return placed
-    .filter(({ index, claim }) => claim.exclusive || facts.claims.before(set.name, index) === null)
+    .filter(({ index }) => facts.claims.before(set.name, index) === null)
     .map(({ index }) => ({
       code: "inventory",
-      text: `${slotKey(set.name, index)} is placed, host ${unseen} was never seen and may have it`,
+      text: `${slotKey(set.name, index)} is placed, host ${unseen.name} was never seen and may have it`,
     }));
+}
+
+/** And what must not run twice may run there in a later generation, whatever pool it was in under an earlier commit. */
+function checkUnseenTwins(input: PlanInput, plan: Plan, facts: FleetReading): Violation[] {
+  const [unseen] = neverSeen(input, facts);
+  if (unseen === undefined) return [];
+  return plan.actions
+    .filter((action) => action.kind === "startInstance" && action.spec.exclusive)
+    .map(({ set, index, host }) => ({
+      code: "inventory",
+      text: `${slotKey(set, index)} starts on ${host}, host ${unseen.name} was never seen and may run it`,
+    }));
+}
+
+function neverSeen(input: PlanInput, facts: FleetReading): DesiredHost[] {
+  return [...(input.memory.uninventoried ?? [])].flatMap((name) => {
+    const host = facts.hosts.get(name);
+    return host === undefined || facts.isFresh(name) || facts.isConfirmedDead(name) ? [] : [host];
+  });
 }
