@@ -70,14 +70,15 @@ function checkBudget(input: PlanInput, plan: Plan): void {
   }
   for (const [zone, count] of given) {
     const pool = input.desired.pools.get(zone.split(" ")[0]!)!;
-    const limit = Math.max(1, Math.min(pool.budget.count, Math.floor((claimsIn(input, zone) * pool.budget.percent) / 100)));
+    const limit = Math.max(1, Math.min(pool.budget.count, Math.floor((claimsIn(input, plan, zone) * pool.budget.percent) / 100)));
     if (count > limit) throw new Violation("7 budget", `${count} destroys in ${zone}, the budget is ${limit}`);
   }
 }
 
-function claimsIn(input: PlanInput, zone: string): number {
+/** Claims on the hosts of a zone, with those that the plan itself takes up because it found them there. */
+function claimsIn(input: PlanInput, plan: Plan, zone: string): number {
   const hosts = new Set(input.desired.hosts.filter((host) => `${host.pool} ${host.zone}` === zone).map((host) => host.name));
-  let claims = 0;
+  let claims = plan.intents.filter((event) => event.type === "slot.adopted" && hosts.has(event.claim.host)).length;
   for (const set of input.memory.sets.values()) {
     for (const slot of set.slots.values()) {
       for (const claim of [...slot.former, ...(slot.current === null ? [] : [slot.current])]) if (hosts.has(claim.host)) claims++;
