@@ -1,7 +1,7 @@
+import type { ActionResult, ApplyRequest } from "../core/agent-wire.ts";
 import type { JournalEvent } from "../core/events.ts";
 import type { Memory } from "../core/memory.ts";
 import type { HostObservation } from "../core/observation.ts";
-import type { Action } from "../core/plan.ts";
 import type { Manifests, ManifestProblem } from "../core/manifests.ts";
 
 /** Time, passed in so that the simulation can own it. */
@@ -38,24 +38,6 @@ export interface HostsListener {
   observed(host: string, observation: HostObservation): void;
   heard(host: string): void;
   lost(host: string, problem: string): void;
-}
-
-export interface ApplyRequest {
-  readonly actions: readonly Action[];
-}
-
-export interface ActionResult {
-  /** `Action.number`. */
-  readonly number: number;
-  readonly outcome: "done" | "failed" | "refused";
-  /** Error code, e.g. `image-not-found`, `stale-generation`, `not-ours`; empty when done. */
-  readonly code: string;
-  /** For people; empty when done. */
-  readonly message: string;
-  /** `permanent`: the same input will fail again. */
-  readonly retry: "transient" | "permanent";
-  /** The first HostObservation.version of this boot that contains the effect. */
-  readonly version: number;
 }
 
 /** A host that could not be reached or did not answer. */

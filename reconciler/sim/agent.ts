@@ -1,6 +1,7 @@
 import { slotKey } from "../core/ids.ts";
 import type { Action } from "../core/plan.ts";
-import type { ActionResult, Clock } from "../run/ports.ts";
+import type { ActionResult } from "../core/agent-wire.ts";
+import type { Clock } from "../run/ports.ts";
 import { instanceOf, isLive, putInstance, touch, type SimHost, type SimInstance } from "./host-state.ts";
 import { ENGINE_PARALLELISM, stepDurationMs } from "./latency.ts";
 import type { Random } from "./random.ts";

@@ -1,5 +1,6 @@
 import type { HostObservation } from "../core/observation.ts";
-import { HostError, type ActionResult, type ApplyRequest, type Clock, type Hosts, type HostsListener } from "../run/ports.ts";
+import type { ActionResult, ApplyRequest } from "../core/agent-wire.ts";
+import { HostError, type Clock, type Hosts, type HostsListener } from "../run/ports.ts";
 import type { SimAgent } from "./agent.ts";
 import { observe } from "./host-state.ts";
 import type { SimNetwork } from "./network.ts";

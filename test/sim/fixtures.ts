@@ -1,7 +1,8 @@
 import type { DesiredHost } from "../../reconciler/core/desired.ts";
 import type { HostObservation } from "../../reconciler/core/observation.ts";
 import type { Action, ActionKind, InstanceSpec } from "../../reconciler/core/plan.ts";
-import type { ActionResult, Hosts, HostsListener } from "../../reconciler/run/ports.ts";
+import type { ActionResult } from "../../reconciler/core/agent-wire.ts";
+import type { Hosts, HostsListener } from "../../reconciler/run/ports.ts";
 import { createVirtualClock, type VirtualClock } from "../../reconciler/sim/virtual-clock.ts";
 import { SimWorld, type SimWorldOptions } from "../../reconciler/sim/world.ts";
 
