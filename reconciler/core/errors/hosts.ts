@@ -34,6 +34,10 @@ export const HOST_ERRORS = {
     what: "The host lost touch with its reconciler for longer than the pool's `leaseFor` and stopped what must not run twice.",
     fix: "Mend the network between the reconciler and the host; the Instances start again when the host is heard.",
   },
+  "limit-refused": {
+    what: "The kernel of a host did not take a limit of a container (memory, CPUs, disk).",
+    fix: "The message names the file, the value and what the kernel said: correct the limit in the Set or the CPUs in the HostPool, or repair the host's cgroups.",
+  },
   "no-capability": {
     what: "The host lacks a driver that the step needs (docker, lvm, ovs, tc or cgroup).",
     fix: "Install or repair the driver on the host; Sets that need it are placed elsewhere until then.",
