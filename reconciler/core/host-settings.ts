@@ -12,6 +12,11 @@ export interface HostSettings {
   readonly network: NetworkSettings;
   /** CPUs on which Sets may run, as the kernel writes lists (`2-9,12`); null: all. */
   readonly cpus: string | null;
+  /**
+   * What to do with a rate, io limit or VLAN for which the host has no driver. `required` (also when absent): the step is refused
+   * with `no-capability`. `best-effort`: the step is done without that limit; the reconciler tells people.
+   */
+  readonly limits?: "required" | "best-effort";
 }
 
 export interface NetworkSettings {

@@ -1,5 +1,6 @@
 import type { ActionResult, ApplyRequest } from "../core/agent-wire.ts";
 import type { JournalEvent } from "../core/events.ts";
+import type { HostSettings } from "../core/host-settings.ts";
 import type { Memory } from "../core/memory.ts";
 import type { HostObservation } from "../core/observation.ts";
 import type { Manifests, ManifestProblem } from "../core/manifests.ts";
@@ -20,10 +21,7 @@ export interface Hosts {
    * Follow exactly these hosts from now on (idempotent; called again when the list changes). The listener hears
    * every full observation, every sign of life between them, and every loss with its reason.
    */
-  follow(
-    hosts: readonly { readonly name: string; readonly agent: string; readonly leaseForMs: number | null }[],
-    listener: HostsListener,
-  ): void;
+  follow(hosts: readonly FollowedHost[], listener: HostsListener): void;
   /** A full observation made after this call. Rejects with a HostError, or when aborted. */
   observe(host: string, signal: AbortSignal): Promise<HostObservation>;
   /**
@@ -32,6 +30,15 @@ export interface Hosts {
    */
   apply(host: string, request: ApplyRequest, signal: AbortSignal): AsyncIterable<ActionResult>;
   close(): Promise<void>;
+}
+
+/** A host to be followed. */
+export interface FollowedHost {
+  readonly name: string;
+  /** What core/agent-address.ts parses. */
+  readonly agent: string;
+  /** The same object as long as nothing in it changed. */
+  readonly settings: HostSettings;
 }
 
 export interface HostsListener {
