@@ -21,6 +21,7 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   ajv: ["reconciler/io/manifests/", "reconciler/api/"],
   chokidar: ["reconciler/io/git/"],
   commander: ["reconciler/cli/"],
+  dockerode: ["reconciler/agent/docker/"],
   execa: ["reconciler/sys/exec.ts"],
   fastify: ["reconciler/api/"],
   pino: ["reconciler/sys/log.ts"],
