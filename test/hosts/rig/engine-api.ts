@@ -18,7 +18,7 @@ export function createEngineApi(socket: () => string, connections = 16): EngineA
     const { promise, resolve, reject } = Promise.withResolvers<string>();
     const headers = body === null ? {} : { "content-type": type, "content-length": body.length };
     const signal = AbortSignal.timeout(CALL_DEADLINE_MS);
-    const asked = request({ socketPath: socket(), agent, method, path: `/v1.41${path}`, headers, signal }, (answer) => {
+    const asked = request({ socketPath: socket(), agent, method, path, headers, signal }, (answer) => {
       const chunks: Buffer[] = [];
       answer.on("data", (chunk: Buffer) => chunks.push(chunk));
       answer.on("error", reject);
