@@ -3,13 +3,41 @@ import type { NetworkSettings } from "../core/host-settings.ts";
 import type { ObservedPort } from "../core/observation.ts";
 import type { InstanceSpec } from "../core/plan.ts";
 import type { Resources } from "../core/resources.ts";
-import type { InstanceSample } from "../core/samples.ts";
+import type { HostUsage, InstanceSample } from "../core/samples.ts";
 
 /*
  * What the agent needs of the host's technologies. Each is implemented in a folder of its own (docker/, network/, cgroup/, sampler/) and
  * wired in main.ts. Every call takes an AbortSignal that ends at its deadline, and rejects with a StepError for what a person
  * has to know. Everything is absolute and may be done twice.
  */
+
+/** Time, passed in; the shape of sys/clock.ts and of the reconciler's Clock. */
+export interface Clock {
+  /** Wall clock, milliseconds since 1970. May jump. */
+  now(): number;
+  /** Never jumps, never goes back; milliseconds from an arbitrary start. */
+  monotonic(): number;
+  /** Resolves after `ms`; rejects with the signal's reason when aborted first. */
+  sleep(ms: number, signal?: AbortSignal): Promise<void>;
+}
+
+/** Lines for operators: a sentence and the fields that go with it. */
+export interface Log {
+  info(fields: Readonly<Record<string, unknown>>, message: string): void;
+  warn(fields: Readonly<Record<string, unknown>>, message: string): void;
+  error(fields: Readonly<Record<string, unknown>>, message: string): void;
+}
+
+/** The machine itself, whatever runs on it. */
+export interface Machine {
+  /** Identifies one boot of the kernel. */
+  readonly bootId: string;
+  /** Milliseconds since that boot, time asleep included: comparable between runs of the agent, as the lease must be. */
+  uptimeMs(): number;
+  /** Disk is 0 without a volume group. Bandwidth: what the network card does, or what the operator says. */
+  readonly capacity: Resources;
+  usage(): HostUsage;
+}
 
 /** One Instance of a slot, present or past. */
 export interface InstanceRef {
