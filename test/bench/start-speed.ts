@@ -15,11 +15,12 @@ import { measureStarts, type Absent, type Contender, type StartFigures } from ".
 import { rawEngine, removeLabelled, type RawNetwork } from "./start/raw-engine.ts";
 import { joinSwarm, swarm } from "./start/swarm.ts";
 
-const USAGE = `usage: npm run bench:start -- [--docker SOCKET] [--count N] [--runs N] [--json]
+const USAGE = `usage: npm run bench:start -- [--docker SOCKET] [--count N] [--runs N] [--only TEXT] [--json]
 
   --docker SOCKET  measure on this daemon (default: a new one in namespaces); what the benchmark makes there it removes
   --count N        containers at the end of a run, even (default 100)
   --runs N         runs of which the median is taken (default 3)
+  --only TEXT      only those whose name has this in it, such as compose or "4 at once"
   --json           one object instead of the table`;
 
 /** A Docker daemon and the programs beside it. */
@@ -32,12 +33,14 @@ interface Target {
 interface Size {
   readonly count: number;
   readonly runs: number;
+  /** Part of the names of those that are measured. */
+  readonly only: string;
 }
 
 async function main(): Promise<void> {
-  const options = { docker: { type: "string" }, count: { type: "string" }, runs: { type: "string" }, json: { type: "boolean" } } as const;
-  const { values } = parseArgs({ options: { ...options, help: { type: "boolean" } } });
-  const size = { count: Number(values.count ?? 100), runs: Number(values.runs ?? 3) };
+  const options = { docker: { type: "string" }, count: { type: "string" }, runs: { type: "string" }, only: { type: "string" } } as const;
+  const { values } = parseArgs({ options: { ...options, json: { type: "boolean" }, help: { type: "boolean" } } });
+  const size = { count: Number(values.count ?? 100), runs: Number(values.runs ?? 3), only: values.only ?? "" };
   if (values.help === true || !(size.count >= 2 && size.count % 2 === 0 && size.runs >= 1)) {
     console.error(USAGE);
     process.exitCode = values.help === true ? 0 : 2;
@@ -79,7 +82,9 @@ async function givenDaemon(socket: string): Promise<Target> {
 
 /** Every contender after the other; `report` hears each result as it comes. */
 async function measureAll({ engine, run }: Target, size: Size, report: (result: StartFigures | Absent) => void): Promise<void> {
-  const measure = async (contender: Contender): Promise<void> => report(await measureStarts(contender, size));
+  const measure = async (contender: Contender): Promise<void> => {
+    if (contender.name.includes(size.only)) report(await measureStarts(contender, size));
+  };
   await removeLabelled(engine);
   // The first containers of a daemon are slower than all others.
   await measureStarts(rawEngine(engine, "none", 4), { count: 10, runs: 1 });
