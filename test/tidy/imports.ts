@@ -22,7 +22,7 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   chokidar: ["reconciler/io/git/"],
   commander: ["reconciler/cli/"],
   dockerode: ["reconciler/agent/docker/"],
-  execa: ["reconciler/sys/exec.ts"],
+  execa: ["reconciler/sys/exec.ts", "reconciler/sys/stream-process.ts"],
   fastify: ["reconciler/api/"],
   pino: ["reconciler/sys/log.ts"],
   "simple-git": ["reconciler/io/git/"],
