@@ -25,7 +25,7 @@ export interface AgentParts {
   readonly log: Log;
   /** Absolute path of the agent's own folder. */
   readonly stateFolder: string;
-  /** Steps that use the engine at once; the rest wait. Default 4: more make Docker slower, not faster. */
+  /** Steps that use the engine at once; the rest wait in line. Default 16; the engine itself limits what gets slower by being many. */
   readonly engineSteps?: number;
 }
 
@@ -68,7 +68,7 @@ export class HostCore {
     this.state = new AgentState(parts.stateFolder);
     this.#leaseFile = openLeaseFile(parts.stateFolder);
     this.lease = new Lease(this.boot, parts.machine, this.#leaseFile);
-    this.enginePermits = new Permits(parts.engineSteps ?? 4);
+    this.enginePermits = new Permits(parts.engineSteps ?? 16);
     const { signal } = this.lifetime;
     this.health = new HealthChecks(parts.probe, parts.clock, signal, () => this.publishSoon());
     this.picture = new Picture(parts.engine, parts.clock, signal, () => {

@@ -16,6 +16,7 @@ export async function attachPort(core: HostCore, action: Of<"attachPort">, signa
     refuseTakenAddress(core, action) ??
     refuseNoNetwork(core);
   if (no !== null) return no;
+  await releaseAbandoned(core, action, signal);
   const can = (driver: "ovs" | "tc"): boolean => core.capabilities.includes(driver);
   const rates = can("tc") ? { ingressBps, egressBps } : { ingressBps: null, egressBps: null };
   await core.parts.network.attach({ set, index, generation, ip, vlan: can("ovs") ? vlan : null, ...rates }, signal);
@@ -47,6 +48,15 @@ function refuseTakenAddress(core: HostCore, action: Of<"attachPort">): Verdict |
     return refused("ip-in-use", `${action.ip} is used by ${instanceName(container)}`);
   }
   return null;
+}
+
+/** A port that another slot left behind with this address gives way, unless that slot is about to use it. */
+async function releaseAbandoned(core: HostCore, action: Of<"attachPort">, signal: AbortSignal): Promise<void> {
+  for (const port of core.parts.network.ports()) {
+    const own = port.set === action.set && port.index === action.index;
+    if (own || port.ip !== action.ip || core.isBusy(port) || core.state.recordOf(port) !== undefined) continue;
+    if (core.picture.containersOf(port).length === 0) await core.parts.network.detach(port, signal);
+  }
 }
 
 /** A newer generation's port is not this one's to take away. */

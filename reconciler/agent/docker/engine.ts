@@ -6,6 +6,7 @@ import { runIn } from "./exec.ts";
 import { createGate } from "./gate.ts";
 import { createInfraImages } from "./infra-image.ts";
 import { createInventoryReader } from "./inventory.ts";
+import type { Owner } from "./labels.ts";
 import { pull } from "./pull.ts";
 import { type Host, startInstance } from "./start.ts";
 import { killInstance, removeInstance, stopInstance } from "./stop.ts";
@@ -14,7 +15,7 @@ import { replaceContainers, resumeInstance, updateLimits } from "./supervise.ts"
 export interface DockerEngineOptions {
   /** e.g. `/var/run/docker.sock`. */
   readonly socketPath: string;
-  /** Stands on everything that is made; what names another fleet or none is never touched. */
+  /** Stands on everything that is made; what names another fleet or none is never touched. May be a getter: it is asked each time. */
   readonly fleet: string;
   readonly host: string;
   readonly clock: Clock;
@@ -39,7 +40,7 @@ const MAX_WAITING = 4_096;
 
 /** Docker by its HTTP API. Connects lazily; every call has a deadline; see ports.ts for what each does. */
 export function createDockerEngine(options: DockerEngineOptions): DockerEngine {
-  const owner = { fleet: options.fleet, host: options.host };
+  const owner: Owner = options;
   const api = createApi(options.socketPath, options.clock, options.deadlines ?? DEADLINES);
   const host: Host = { api, owner, images: createInfraImages(api, options.infraImage ?? null), folder: options.folder };
   const inventory = createInventoryReader(api, owner);
