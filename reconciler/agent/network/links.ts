@@ -6,13 +6,11 @@ export interface VethRequest {
   readonly peer: string;
   readonly mac: string;
   readonly mtu: number;
-  /** Of the bridge: the one in user space does not complete partial checksums, so the Instance must not leave them partial. */
-  readonly datapath: "system" | "netdev";
 }
 
 /** A new veth pair in the host's namespace, the host's end up; one of that name left from an attempt that broke off is replaced. */
 export async function makeVeth(run: RunCommand, request: VethRequest, signal: AbortSignal): Promise<void> {
-  const { host, peer, mac, mtu, datapath } = request;
+  const { host, peer, mac, mtu } = request;
   const input = `link add ${host} mtu ${mtu} type veth peer name ${peer} mtu ${mtu} address ${mac}\nlink set ${host} up\n`;
   const make = (): Promise<string> => run({ program: "ip", args: ["-batch", "-"], input }, signal);
   try {
@@ -22,7 +20,11 @@ export async function makeVeth(run: RunCommand, request: VethRequest, signal: Ab
     await removeLink(run, host, signal);
     await make();
   }
-  if (datapath === "netdev") await run({ program: "ethtool", args: ["-K", peer, "tx", "off"] }, signal);
+}
+
+/** The datapath in user space does not complete partial checksums, so an Instance on it must not leave them partial. Outlives the move. */
+export async function completeChecksums(run: RunCommand, link: string, signal: AbortSignal): Promise<void> {
+  await run({ program: "ethtool", args: ["-K", link, "tx", "off"] }, signal);
 }
 
 /** Both ends; done when there is none. */

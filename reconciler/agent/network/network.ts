@@ -2,9 +2,7 @@ import { containsAddress, parseAddress, parseCidr } from "../../core/addresses.t
 import type { NetworkSettings } from "../../core/host-settings.ts";
 import { slotKey } from "../../core/ids.ts";
 import { compareSlots } from "../../core/order.ts";
-import type { SystemClock } from "../../sys/clock.ts";
-import type { SystemLog } from "../../sys/log.ts";
-import { type InstanceRef, type Network, type PortRequest, StepError } from "../ports.ts";
+import { type Clock, type InstanceRef, type Log, type Network, type PortRequest, StepError } from "../ports.ts";
 import { createBridgeDriver } from "./bridge/bridge-driver.ts";
 import { asStepError, createCommandRunner, type RunCommand } from "./commands.ts";
 import { createDockerNetworks, type DockerNetworks } from "./docker-networks.ts";
@@ -22,8 +20,8 @@ export interface NetworkOptions {
   readonly dockerSocket: string;
   /** The fleet that the agent belongs to; asked at `apply` and kept from then on. */
   readonly fleet: () => string;
-  readonly clock: SystemClock;
-  readonly log: SystemLog;
+  readonly clock: Clock;
+  readonly log: Log;
   /** Where Open vSwitch has its sockets and pid files; as Debian has it when absent. */
   readonly ovsRunFolder?: string;
   /** Stand-ins for tests; the host itself when absent. */

@@ -1,8 +1,6 @@
 import type { Capability } from "../../../core/desired.ts";
 import type { NetworkSettings } from "../../../core/host-settings.ts";
-import type { SystemClock } from "../../../sys/clock.ts";
-import type { SystemLog } from "../../../sys/log.ts";
-import { type Endpoint, type PortRequest, StepError } from "../../ports.ts";
+import { type Clock, type Endpoint, type Log, type PortRequest, StepError } from "../../ports.ts";
 import { type DockerNetworks, EngineUnreachable } from "../docker-networks.ts";
 import { dockerNetworkName, type NetworkDriver } from "../driver.ts";
 import type { HostFiles } from "../host-files.ts";
@@ -13,8 +11,8 @@ export interface BridgeDriverParts {
   readonly state: NetworkState;
   readonly networks: DockerNetworks;
   readonly files: HostFiles;
-  readonly clock: SystemClock;
-  readonly log: SystemLog;
+  readonly clock: Clock;
+  readonly log: Log;
 }
 
 /** Someone may remove the network by hand. */
@@ -26,6 +24,7 @@ const LOOK_EVERY_MS = 60_000;
  */
 export function createBridgeDriver({ state, networks, files, clock, log }: BridgeDriverParts): NetworkDriver {
   let lastLook: { readonly atMs: number; readonly engineRun: string } | null = null;
+  let isWaiting = false;
 
   /** While the engine is down there is nothing to be made: it is done when it answers. */
   async function makeNetwork(settings: NetworkSettings, signal: AbortSignal): Promise<void> {
@@ -33,10 +32,12 @@ export function createBridgeDriver({ state, networks, files, clock, log }: Bridg
     try {
       await networks.ensure(wantedNetwork(state.fleet, settings), () => refuseTakenLink(settings, files), signal);
       lastLook = { atMs: clock.monotonic(), engineRun };
+      isWaiting = false;
     } catch (error) {
       lastLook = null;
       if (!(error instanceof EngineUnreachable)) throw error;
-      log.debug({ error: error.message }, "Docker's network is made when Docker answers");
+      if (!isWaiting) log.info({ error: error.message }, "Docker's network is made when Docker answers");
+      isWaiting = true;
     }
   }
 

@@ -1,8 +1,7 @@
 import type { Capability } from "../../../core/desired.ts";
 import type { NetworkSettings } from "../../../core/host-settings.ts";
-import type { SystemClock } from "../../../sys/clock.ts";
-import { describeError, type SystemLog } from "../../../sys/log.ts";
-import { type Endpoint, type InstanceRef, type PortRequest, StepError } from "../../ports.ts";
+import { describeError } from "../../../sys/log.ts";
+import { type Clock, type Endpoint, type InstanceRef, type Log, type PortRequest, StepError } from "../../ports.ts";
 import type { RunCommand } from "../commands.ts";
 import { type DockerNetworks, EngineUnreachable } from "../docker-networks.ts";
 import { dockerNetworkName, type NetworkDriver } from "../driver.ts";
@@ -23,8 +22,8 @@ export interface OvsDriverParts {
   readonly run: RunCommand;
   readonly networks: DockerNetworks;
   readonly files: HostFiles;
-  readonly clock: SystemClock;
-  readonly log: SystemLog;
+  readonly clock: Clock;
+  readonly log: Log;
   readonly nameservers: () => readonly string[];
   /** `…/plugins/NAME.sock`: NAME is the driver's name for Docker. */
   readonly pluginSocket: string;
@@ -46,7 +45,7 @@ export class OvsDriver implements NetworkDriver {
   /** Monotonic. */
   #lastGoodMs: number | null = null;
   #lastLook: { readonly atMs: number; readonly signs: string } | null = null;
-  #networkIsThere = false;
+  #dockerNetwork: "unknown" | "waiting" | "there" = "unknown";
   #problem = "the network was not set up yet";
 
   constructor(parts: OvsDriverParts) {
@@ -72,7 +71,7 @@ export class OvsDriver implements NetworkDriver {
       const text = `the plugin socket ${this.#parts.pluginSocket} can't be opened: ${describeError(error)}; the agent must run as root`;
       throw new StepError("no-capability", text, { outcome: "refused" });
     });
-    this.#networkIsThere = false;
+    this.#dockerNetwork = "unknown";
     await this.#lookAtAll(signal);
   }
 
@@ -123,8 +122,9 @@ export class OvsDriver implements NetworkDriver {
   async repair(signal: AbortSignal): Promise<void> {
     const now = this.#parts.clock.monotonic();
     const isFresh = this.#lastLook !== null && now - this.#lastLook.atMs < LOOK_AT_ALL_EVERY_MS;
-    if (this.#problem === "" && isFresh && this.#networkIsThere && this.#lastLook?.signs === this.#signs()) return;
-    await this.#lookAtAll(signal);
+    const isQuiet = this.#problem === "" && isFresh && this.#lastLook?.signs === this.#signs();
+    if (!isQuiet) await this.#lookAtAll(signal);
+    else if (this.#dockerNetwork !== "there") await this.#makeNetwork(signal);
   }
 
   counters(): ReadonlyMap<string, { readonly receivedBytes: number; readonly sentBytes: number }> {
@@ -170,11 +170,12 @@ export class OvsDriver implements NetworkDriver {
     const driver = pluginSocket.slice(pluginSocket.lastIndexOf("/") + 1).replace(/\.sock$/, "");
     try {
       await networks.ensure({ name: dockerNetworkName(file.state.fleet), driver, subnet: null, options: {} }, () => {}, signal);
-      this.#networkIsThere = true;
+      this.#dockerNetwork = "there";
     } catch (error) {
-      this.#networkIsThere = false;
+      const isNews = this.#dockerNetwork !== "waiting";
+      this.#dockerNetwork = "waiting";
       if (!(error instanceof EngineUnreachable)) throw error;
-      log.debug({ error: error.message }, "Docker's network is made when Docker answers");
+      if (isNews) log.info({ error: error.message }, "Docker's network is made when Docker answers");
     }
   }
 

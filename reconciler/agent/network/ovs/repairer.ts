@@ -1,5 +1,4 @@
-import type { SystemClock } from "../../../sys/clock.ts";
-import type { SystemLog } from "../../../sys/log.ts";
+import type { Clock, Log } from "../../ports.ts";
 import type { RunCommand } from "../commands.ts";
 import type { HostFiles } from "../host-files.ts";
 import type { EndpointRecord, StateFile } from "../state.ts";
@@ -19,8 +18,8 @@ export interface RepairParts {
   readonly guard: FlowGuard;
   readonly wiring: Wiring;
   readonly files: HostFiles;
-  readonly clock: SystemClock;
-  readonly log: SystemLog;
+  readonly clock: Clock;
+  readonly log: Log;
 }
 
 /** Makes the switch what the agent remembers: bridge, tunnels, ports, flows, limits; collects what leaked. */

@@ -1,15 +1,14 @@
 import type { NetworkSettings } from "../../../core/host-settings.ts";
 import { parseCidr } from "../../../core/addresses.ts";
-import type { SystemClock } from "../../../sys/clock.ts";
-import { describeError, type SystemLog } from "../../../sys/log.ts";
-import type { PortRequest } from "../../ports.ts";
+import { describeError } from "../../../sys/log.ts";
+import type { Clock, Log, PortRequest } from "../../ports.ts";
 import type { RunCommand } from "../commands.ts";
 import type { EndpointHandler, EndpointRequest, JoinAnswer } from "../plugin/protocol.ts";
 import type { EndpointRecord, StateFile } from "../state.ts";
 import { limitInside, limitLink } from "../tc/shaping.ts";
 import type { FlowGuard } from "./flow-guard.ts";
 import { type GuardedPort, macOf } from "./flows.ts";
-import { makeVeth, removeLink } from "../links.ts";
+import { completeChecksums, makeVeth, removeLink } from "../links.ts";
 import { portOf } from "./overhaul.ts";
 import { hostLink, type OvsSwitch, peerLink } from "./switch.ts";
 
@@ -18,8 +17,8 @@ export interface WiringParts {
   readonly run: RunCommand;
   readonly ovs: OvsSwitch;
   readonly guard: FlowGuard;
-  readonly clock: SystemClock;
-  readonly log: SystemLog;
+  readonly clock: Clock;
+  readonly log: Log;
   /** Row of the record that keeps the switch away from queues. */
   readonly qos: (signal: AbortSignal) => Promise<string>;
 }
@@ -74,13 +73,17 @@ export class Wiring implements EndpointHandler {
     const settings = this.#settings();
     const link = hostLink(endpointId);
     await this.#exclusively(endpointId, async () => {
-      const known = await this.#remember({ ...endpoint, sandbox, wired: false });
-      const veth = { host: link, peer: peerLink(endpointId), mac: endpoint.mac, mtu: settings.mtu, datapath: settings.datapath };
+      const known = { ...endpoint, sandbox };
+      const veth = { host: link, peer: peerLink(endpointId), mac: endpoint.mac, mtu: settings.mtu };
       await makeVeth(run, veth, signal);
-      if (port.ingressBps !== null) await run(limitLink(link, port.ingressBps), signal);
-      await this.plug(known, port, signal);
+      // Nothing can pass yet: Docker has not moved the other end.
+      const limits = port.ingressBps === null ? [] : [run(limitLink(link, port.ingressBps), signal)];
+      const offload = settings.datapath === "netdev" ? [completeChecksums(run, veth.peer, signal)] : [];
+      await Promise.all([this.plug(known, port, signal), ...limits, ...offload]);
       await this.#guard(known, port.egressBps === null, signal);
-      await this.#remember({ ...known, wired: true });
+      // Before the reply; until then the agent knows the endpoint from its creation.
+      file.state.endpoints.set(endpointId, { ...known, wired: true });
+      await file.save();
     });
     return { link: peerLink(endpointId), gateway: settings.gateway };
   }
@@ -183,13 +186,6 @@ export class Wiring implements EndpointHandler {
 
   async #guard(endpoint: EndpointRecord, open: boolean, signal: AbortSignal): Promise<void> {
     await this.#parts.guard.put(this.#settings().bridge, endpoint.id, guardedPort(endpoint, open), signal);
-  }
-
-  /** On disk before anything is made, so that whatever is left of a crash is known. */
-  async #remember(endpoint: EndpointRecord): Promise<EndpointRecord> {
-    this.#parts.file.state.endpoints.set(endpoint.id, endpoint);
-    await this.#parts.file.save();
-    return endpoint;
   }
 
   #portFor(request: EndpointRequest): PortRequest {

@@ -1,7 +1,8 @@
 import { chmodSync, mkdirSync, rmSync } from "node:fs";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { dirname } from "node:path";
-import { describeError, type SystemLog } from "../../../sys/log.ts";
+import { describeError } from "../../../sys/log.ts";
+import type { Log } from "../../ports.ts";
 import { CALLS, JOIN_PATH, textOf, type EndpointHandler } from "./protocol.ts";
 
 /** Docker waits for ever for an answer, and holds the container's lock meanwhile. */
@@ -15,12 +16,7 @@ export interface PluginServer {
 }
 
 /** Listens on the socket; one left behind by an earlier run is replaced. */
-export async function servePlugin(
-  socketPath: string,
-  handler: EndpointHandler,
-  log: SystemLog,
-  deadlineMs = DEADLINE_MS,
-): Promise<PluginServer> {
+export async function servePlugin(socketPath: string, handler: EndpointHandler, log: Log, deadlineMs = DEADLINE_MS): Promise<PluginServer> {
   const closing = new AbortController();
   const server = createServer((request, response) => {
     const signal = AbortSignal.any([closing.signal, AbortSignal.timeout(deadlineMs)]);
