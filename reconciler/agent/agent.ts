@@ -20,8 +20,8 @@ export interface Agent {
   readonly boot: string;
   /** What it was told last; null: it serves no fleet yet, and touches nothing. */
   readonly settings: HostSettings | null;
-  /** Begins to watch the engine and to supervise; returns at once. */
-  start(): void;
+  /** Begins to watch the engine and to supervise. Resolves when the network is as the settings say, or that takes long. */
+  start(): Promise<void>;
   /** Takes over settings. Rejects with UserError `agent-fleet` when it belongs to another fleet. */
   configure(settings: HostSettings): Promise<void>;
   /** A full report made after this call, or of what is known when the engine does not answer. Needs settings. */
@@ -57,8 +57,10 @@ export function createAgent(parts: AgentParts): Agent {
     get settings() {
       return core.settings;
     },
-    start() {
-      running.push(core.applyNetwork(), engine.run(), beat(core, supervisor, watchers));
+    async start() {
+      const network = core.applyNetwork();
+      running.push(network, engine.run(), beat(core, supervisor, watchers));
+      await Promise.race([network, patience(core)]);
     },
     configure: (settings) => configure(core, settings),
     async observe() {
@@ -111,10 +113,15 @@ async function configure(core: HostCore, settings: HostSettings): Promise<void> 
   core.parts.log.info({ fleet: settings.fleet, host: settings.host }, "settings taken over");
   if (before?.cpus !== settings.cpus) core.forgetLimits();
   const network = isDeepStrictEqual(before?.network, settings.network) ? Promise.resolve() : core.applyNetwork();
-  await Promise.race([network, core.parts.clock.sleep(NETWORK_PATIENCE_MS, core.lifetime.signal)]);
+  await Promise.race([network, patience(core)]);
   // Which containers are ours is known only now.
   if (core.picture.engineProblem === null) await core.look().catch(() => undefined);
   core.publish();
+}
+
+/** Resolves when those who wait for the network have waited long enough. */
+async function patience(core: HostCore): Promise<void> {
+  await core.parts.clock.sleep(NETWORK_PATIENCE_MS, core.lifetime.signal).catch(() => undefined);
 }
 
 /** Once a second: the lease is kept, and those who watch hear a heartbeat and what the Instances used. Ends with the agent. */

@@ -1,6 +1,7 @@
 import { Command, CommanderError } from "commander";
 import { printFailure } from "./fail.ts";
 import type { Finish } from "./finish.ts";
+import { addAgentVerbs } from "./program-agent.ts";
 import { addFleetVerbs } from "./program-fleet.ts";
 import { addFolderVerbs } from "./program-folder.ts";
 import type { Terminal } from "./terminal.ts";
@@ -50,6 +51,7 @@ function buildProgram(terminal: Terminal, version: string, finish: Finish): Comm
   program.exitOverride();
   addFolderVerbs(program, terminal, finish);
   addFleetVerbs(program, terminal, finish);
+  addAgentVerbs(program, terminal, finish);
   program.action(() => program.outputHelp());
   return program;
 }

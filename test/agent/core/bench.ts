@@ -4,7 +4,7 @@ import type { HostObservation } from "../../../reconciler/core/observation.ts";
 import type { ActionResult, WatchLine } from "../../../reconciler/core/agent-wire.ts";
 import type { Action, InstanceSpec } from "../../../reconciler/core/plan.ts";
 import { createVirtualClock, type VirtualClock } from "../../../reconciler/sim/virtual-clock.ts";
-import { bringUpSteps, spec, step } from "../../sim/fixtures.ts";
+import { bringUpSteps, spec, type step } from "../../sim/fixtures.ts";
 import { FakeHost } from "./fake-host.ts";
 
 export const SETTINGS: HostSettings = {
@@ -39,14 +39,14 @@ export class Bench {
     const write =
       (level: string) =>
       (fields: Readonly<Record<string, unknown>>, message: string): void =>
-        void log.push(`${level} ${message} ${String(fields["error"] ?? "")}`);
+        void log.push(`${level} ${message} ${fields["error"] instanceof Error ? fields["error"].message : ""}`);
     const logger = { info: write("info"), warn: write("warn"), error: write("error") };
     return createAgent({ engine, network, cgroups, sampler, probe, machine, clock: this.clock, log: logger, stateFolder: folder });
   }
 
   /** Starts the agent and tells it its settings. */
   async begin(settings: Partial<HostSettings> = {}): Promise<this> {
-    this.agent.start();
+    void this.agent.start();
     await this.until(this.agent.configure({ ...SETTINGS, ...settings }));
     return this;
   }
@@ -56,13 +56,13 @@ export class Bench {
     await this.until(this.agent.close());
     meanwhile();
     this.agent = this.#create();
-    this.agent.start();
+    void this.agent.start();
   }
 
   /** As kill -9: what the agent was doing goes on in the engine, but nobody hears of it. */
   abandon(): void {
     this.agent = this.#create();
-    this.agent.start();
+    void this.agent.start();
   }
 
   /** Lets time pass, and waits for the disk wherever something is written. */
@@ -75,10 +75,10 @@ export class Bench {
 
   /** Lets time pass until the work is over; at most ten minutes. */
   async until<Result>(work: Promise<Result>): Promise<Result> {
-    let over = false;
-    const end = (): void => void (over = true);
+    const state = { over: false };
+    const end = (): void => void (state.over = true);
     work.then(end, end);
-    for (let turns = 0; !over && turns < 60_000; turns++) await this.pass(10);
+    for (let turns = 0; !state.over && turns < 60_000; turns++) await this.pass(10);
     return await work;
   }
 
