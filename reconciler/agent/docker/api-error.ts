@@ -62,7 +62,9 @@ export function toStepError(error: unknown, what: string): unknown {
 
 /** An error of the connection itself, before there was an answer. */
 export function connectionError(error: unknown, socketPath: string): unknown {
-  switch ((error as { readonly code?: string } | null)?.code ?? "") {
+  const code = (error as { readonly code?: string } | null)?.code ?? "";
+  if (code.startsWith("HPE_")) return unreachable(`what listens on ${socketPath} is no container engine`);
+  switch (code) {
     case "ENOENT":
     case "ECONNREFUSED":
       return unreachable(`no container engine listens on ${socketPath}`);

@@ -16,7 +16,7 @@ const LEAST_QUOTA_US = 1_000;
 const LEAST_SHARES = 2;
 const MOST_SHARES = 262_144;
 /** No host has so much, and JSON can say it exactly: to Docker 0 is no value, and -1 is refused. */
-export const NO_MEMORY_LIMIT = 2 ** 52;
+const NO_MEMORY_LIMIT = 2 ** 52;
 const DEFAULT_WEIGHT = 500;
 
 /** Limits for a create call, where 0 means none. Shares are relative to 1024 for one core, as with Kubernetes. */
@@ -43,7 +43,7 @@ export function updateBody(limits: ContainerLimits): DockerLimits {
   return {
     ...create,
     Memory: unlimited ? NO_MEMORY_LIMIT : create.Memory,
-    MemorySwap: unlimited ? -1 : create.MemorySwap,
+    MemorySwap: unlimited ? NO_MEMORY_LIMIT : create.MemorySwap,
     BlkioWeight: create.BlkioWeight === 0 ? DEFAULT_WEIGHT : create.BlkioWeight,
   };
 }

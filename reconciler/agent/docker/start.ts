@@ -128,7 +128,9 @@ async function writeResolvConf(folder: string, nameservers: readonly string[]): 
   const path = join(folder, "resolv", `${shortHash(nameservers)}.conf`);
   if ((await readFile(path, "utf8").catch(() => null)) === text) return path;
   await mkdir(join(folder, "resolv"), { recursive: true });
-  await writeFile(`${path}.new`, text, { mode: 0o644 });
-  await rename(`${path}.new`, path);
+  // Several Instances start at once: each writes a file of its own, and the last one stays.
+  const written = `${path}.${randomUUID()}`;
+  await writeFile(written, text, { mode: 0o644 });
+  await rename(written, path);
   return path;
 }

@@ -33,6 +33,8 @@ export class FakeEngine {
   readonly volumes = new Map<string, { Name: string; Labels: Record<string, string> }>();
   readonly images = new Set<string>();
   version = { Version: "20.10.24", ApiVersion: "1.41", MinAPIVersion: "1.12" };
+  /** Calls without an answer so far. */
+  hung = 0;
   /** Asked before each call. */
   answer: (call: SeenCall) => Answer = () => null;
   readonly #server: Server;
@@ -100,7 +102,7 @@ export class FakeEngine {
     };
     this.calls.push(call);
     const answer = this.answer(call);
-    if (answer === "hang") return;
+    if (answer === "hang") return void this.hung++;
     if (answer === "drop") return void request.socket.destroy();
     if (answer !== null && "lines" in answer) {
       for (const line of answer.lines) response.write(`${JSON.stringify(line)}\r\n`);

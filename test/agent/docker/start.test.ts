@@ -50,7 +50,7 @@ describe("start on an empty host", () => {
     await fixture.engine.startInstance(REF, startRequest(spec, { endpoint, cpus: "2-3" }), never());
     const sent = fixture.fake.calls.filter(({ body }) => body !== undefined).map(({ path, query, body }) => ({ path, query, body }));
     const text = JSON.stringify(sent, null, 2).replaceAll(fixture.fake.folder, "FOLDER");
-    await expect(`${text}\n`).toMatchFileSnapshot("start.bodies.json");
+    await expect(`${text}\n`).toMatchFileSnapshot("start.bodies.txt");
     const [{ Source }] = (created(fixture.fake)[0]!.body as { HostConfig: { Mounts: [{ Source: string }] } }).HostConfig.Mounts;
     expect(readFileSync(Source, "utf8")).toBe("nameserver 10.9.0.53\n");
   });
