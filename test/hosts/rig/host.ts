@@ -18,7 +18,7 @@ import {
   type RigProcess,
 } from "./process.ts";
 import { createRelay, type Relay } from "./relay.ts";
-import { waitFor, waitUntil } from "./wait.ts";
+import { Hopeless, waitFor, waitUntil } from "./wait.ts";
 
 const INIT = join(import.meta.dirname, "host-init.sh");
 const MAIN = join(import.meta.dirname, "../../../reconciler/main.ts");
@@ -167,7 +167,7 @@ export class RigHost {
     await waitUntil(
       `Docker of host ${this.name} to answer`,
       () => {
-        if (this.#docker?.running() !== true) throw new Error("dockerd ended");
+        if (this.#docker?.running() !== true) throw new Hopeless("dockerd ended");
         return this.engine.call("GET", "/_ping").then((answer) => answer === "OK");
       },
       { deadlineMs: 120_000, evidence: () => this.logTails() },
@@ -197,7 +197,7 @@ export class RigHost {
       await this.#until("the switch's database", () => this.exec(["ovs-vsctl", "--timeout=2", "--no-wait", "init"]));
     }
     if (this.#switch?.running() !== true) {
-      const argv = ["ovs-vswitchd", `unix:${remote}`, "--pidfile", "--no-chdir"];
+      const argv = ["ovs-vswitchd", `unix:${remote}`, "--pidfile", "--no-chdir", "-vconsole:warn"];
       this.#switch = await startInNamespaces(this.initPid, argv, { log: this.#log("vswitchd"), env: this.#env() });
     }
     const bridge = ["--may-exist", "add-br", BRIDGE, "--", "set", "bridge", BRIDGE, "datapath_type=netdev"];
@@ -215,11 +215,12 @@ export class RigHost {
   async startAgent(...args: readonly string[]): Promise<void> {
     if (this.#agent?.running() === true) throw new Error(`the agent of host ${this.name} runs already`);
     this.#enabled = { ...this.#enabled, agent: args };
-    const where = ["--state", join(this.folder, "agent"), "--socket", AGENT_SOCKET, "--docker", DOCKER_SOCKET];
+    const root = join(this.folder, "docker");
+    const where = ["--state", join(this.folder, "agent"), "--socket", AGENT_SOCKET, "--docker", DOCKER_SOCKET, "--docker-root", root];
     const argv = [process.execPath, MAIN, "agent", ...where, ...args];
     this.#agent = await startInNamespaces(this.initPid, argv, { log: this.#log("agent"), env: this.#env() });
     await this.#until("the agent", async () => {
-      if (this.#agent?.running() !== true) throw new Error("the agent ended");
+      if (this.#agent?.running() !== true) throw new Hopeless("the agent ended");
       await knock(this.path(AGENT_SOCKET));
     });
   }
@@ -270,7 +271,7 @@ export class RigHost {
     const initPid = await waitFor(
       `host ${this.name} to boot`,
       () => {
-        if (outer.exitCode !== null) throw new Error(`its first process ended with ${outer.exitCode}`);
+        if (outer.exitCode !== null) throw new Hopeless(`its first process ended with ${outer.exitCode}`);
         return printed.join("").startsWith("up\n") ? childOf(outer.pid!) : null;
       },
       { deadlineMs: 20_000, everyMs: 5, evidence: () => printed.join("") },

@@ -1,6 +1,6 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { closeSync, existsSync, openSync, readFileSync } from "node:fs";
-import { waitFor } from "./wait.ts";
+import { Hopeless, waitFor } from "./wait.ts";
 
 /** Debian's own programs first, whatever else is installed on the machine. */
 export const RIG_PATH = "/usr/sbin:/usr/bin:/sbin:/bin:/usr/local/sbin:/usr/local/bin";
@@ -85,7 +85,7 @@ export async function startInNamespaces(
   const pid = await waitFor(
     `${argv[0]} to start`,
     () => {
-      if (gone.signal.aborted) throw new Error(`${argv.join(" ")} ended at once\n${tail(log)}`);
+      if (gone.signal.aborted) throw new Hopeless(`${argv.join(" ")} ended at once`);
       return childOf(entering.pid!);
     },
     { deadlineMs: 10_000, everyMs: 2, evidence },

@@ -72,9 +72,8 @@ export async function createRig(options: RigOptions): Promise<Rig> {
     const images = imageArchive();
     await Promise.all(hosts.map((host) => startHost(host, options, images)));
   } catch (error) {
-    const logs = hosts.map((host) => host.logTails()).join("\n");
     await close();
-    throw new Error(`the rig did not start: ${(error as Error).message}\n${logs}`, { cause: error });
+    throw error;
   }
   return { folder, hosts, fabric, host: (name) => named(hosts, name), close };
 }

@@ -8,6 +8,11 @@ export interface WaitOptions {
   readonly evidence?: () => string | Promise<string>;
 }
 
+/** Thrown by a question to which no answer will ever come. */
+export class Hopeless extends Error {
+  override readonly name = "Hopeless";
+}
+
 /**
  * Asks until there is an answer (anything but null) and resolves to it. A question that throws has no answer yet; rejects at the deadline
  * with what was waited for, the last error and the evidence.
@@ -26,10 +31,11 @@ export async function waitFor<Answer>(
     } catch (error) {
       last = error;
     }
-    if (performance.now() - startedAtMs > options.deadlineMs) {
+    const waitedMs = performance.now() - startedAtMs;
+    if (waitedMs > options.deadlineMs || last instanceof Hopeless) {
       const why = last === undefined ? "" : `\nlast error: ${last instanceof Error ? last.message : JSON.stringify(last)}`;
       const evidence = (await options.evidence?.()) ?? "";
-      throw new Error(`waited ${options.deadlineMs / 1000} s for ${what}${why}${evidence === "" ? "" : `\n${evidence}`}`);
+      throw new Error(`waited ${(waitedMs / 1000).toFixed(1)} s for ${what}${why}${evidence === "" ? "" : `\n${evidence}`}`);
     }
     await sleep(options.everyMs ?? 20);
   }
