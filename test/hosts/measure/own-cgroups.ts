@@ -9,7 +9,7 @@ export interface OwnCgroups {
   /** For the driver's `parents`. */
   readonly parent: string;
   readonly id: string;
-  folder(controller: Controller): string;
+  readonly folder: (controller: Controller) => string;
   /** Moves a process in. */
   add(pid: number): void;
   /** Removes them; waits for the processes in them, which must be ending. */
