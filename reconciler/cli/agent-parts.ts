@@ -5,8 +5,8 @@ import { createDockerEngine } from "../agent/docker/engine.ts";
 import { createMachine } from "../agent/machine.ts";
 import { createNetwork } from "../agent/network/network.ts";
 import type { Clock, Log } from "../agent/ports.ts";
+import { createProber } from "../agent/probe/probe.ts";
 import { createSampler } from "../agent/sampler/sampler.ts";
-import { createProbe } from "./agent-probe.ts";
 
 export interface AgentOptions {
   /** The agent's own folder. */
@@ -43,6 +43,10 @@ export function composeAgent(options: AgentOptions, clock: Clock, log: Log): { r
     infraImage: infraImage ?? null,
     dataRoot: dockerRoot,
   });
+  const prober = createProber({
+    exec: (container, command, signal) => engine.exec(container, command, signal),
+    monotonic: () => clock.monotonic(),
+  });
   const machine = createMachine({ bandwidthBps: bandwidth ?? null });
   const network = createNetwork({
     stateFolder: join(state, "network"),
@@ -57,7 +61,7 @@ export function composeAgent(options: AgentOptions, clock: Clock, log: Log): { r
     network,
     cgroups: createCgroups({ dataRoot: dockerRoot }),
     sampler: createSampler(),
-    probe: createProbe(engine),
+    probe: prober.probe,
     machine,
     clock,
     log,
@@ -67,6 +71,7 @@ export function composeAgent(options: AgentOptions, clock: Clock, log: Log): { r
     agent,
     async close() {
       await agent.close();
+      prober.close();
       engine.close();
       machine.close();
     },
