@@ -39,12 +39,14 @@ export function createProber({ exec, monotonic, proc = "/proc", sys = "/sys", pe
   };
   const ask = async (target: ProbeTarget, question: Question, timeoutMs: number, signal: AbortSignal): Promise<Answer> => {
     const key = `${target.infraPid} ${target.ip}`;
-    const onBridge = isOnBridge(target.ip, { proc, sys });
-    if ((ways.get(key) ?? (onBridge ? "direct" : "inside")) === "inside") {
+    const way = ways.get(key) ?? (isOnBridge(target.ip, { proc, sys }) ? "direct" : "inside");
+    if (way === "inside") {
       const answer = await inside.ask(target.infraPid, question, timeoutMs, signal);
+      const works = answer.kind !== "unavailable";
       // Off a bridge of ours, whatever answers at the address from here may be another machine.
-      if (answer.kind !== "unavailable" || !onBridge) return answer;
-      remember(key, "direct");
+      if (!works && !isOnBridge(target.ip, { proc, sys })) return answer;
+      remember(key, works ? "inside" : "direct");
+      if (works) return answer;
     }
     const answer = await askDirect(question, timeoutMs, signal);
     if (!ways.has(key)) remember(key, isSignOfLife(answer) ? "direct" : "inside");
