@@ -188,7 +188,7 @@ export class FakeHost {
 
   /** In the order of the command's tables; `find` shows only what is the fleet's. */
   #snapshot(args: readonly string[]): string {
-    const fleet = /setpoint-fleet="(.*)"/.exec(args.join(" "))![1];
+    const fleet = /setpoint-fleet="([^"]*)"/.exec(args.join(" "))![1];
     const ours = [...this.ports].filter(([, { ids }]) => ids["setpoint-fleet"] === fleet);
     const bridges = [...this.bridges].map(([name, { ids, columns }]) => {
       const ports = [...this.ports].filter(([, held]) => held.bridge === name).map(([port]) => ["uuid", `id-${port}`]);

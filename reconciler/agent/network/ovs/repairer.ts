@@ -3,6 +3,7 @@ import type { RunCommand } from "../commands.ts";
 import type { HostFiles } from "../host-files.ts";
 import type { EndpointRecord, StateFile } from "../state.ts";
 import { LIST_LIMITS, limitLink, parseLimits } from "../tc/shaping.ts";
+import { createTurns } from "../turns.ts";
 import type { FlowGuard } from "./flow-guard.ts";
 import { portCookie } from "./flows.ts";
 import { parseLinkCounters, setLink } from "../links.ts";
@@ -25,6 +26,7 @@ export interface RepairParts {
 /** Makes the switch what the agent remembers: bridge, tunnels, ports, flows, limits; collects what leaked. */
 export class Repairer {
   readonly #parts: RepairParts;
+  readonly #inTurn = createTurns();
   #qos: string | null = null;
   /** The run of the switch's daemon of which everything was put back; null: none since the agent started. */
   #restoredRun: string | null = null;
@@ -34,10 +36,12 @@ export class Repairer {
     this.#parts = parts;
   }
 
-  /** The one record all our ports share. */
-  async qos(signal: AbortSignal): Promise<string> {
-    this.#qos ??= (await this.#parts.ovs.read(signal)).qos ?? (await this.#parts.ovs.makeQos(signal));
-    return this.#qos;
+  /** The one record all our ports share. Docker may start containers before the switch was looked at for the first time. */
+  qos(signal: AbortSignal): Promise<string> {
+    return this.#inTurn(async () => {
+      this.#qos ??= (await this.#parts.ovs.read(signal)).qos ?? (await this.#parts.ovs.makeQos(signal));
+      return this.#qos;
+    });
   }
 
   /** Ids of endpoints that wait for leave to send. */
@@ -56,6 +60,7 @@ export class Repairer {
     const input = { settings, state: file.state, links: this.#links(), busy: wiring.busy, nowMs: clock.now() };
     const work = planOverhaul({ ...input, snapshot });
     this.#qos = snapshot.qos;
+    await this.qos(signal);
     if (work.makeBridge) {
       await ovs.makeBridge(settings, signal);
       snapshot = await ovs.read(signal);
