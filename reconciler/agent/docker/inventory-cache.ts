@@ -1,5 +1,7 @@
-/** What a list does not tell of a container. */
+/** What a list does not tell of a container, or not at once. */
 export interface ContainerFacts {
+  /** Docker's word. */
+  readonly state: string;
   readonly pid: number;
   readonly exitCode: number;
   readonly oomKilled: boolean;
@@ -16,8 +18,9 @@ export interface InventoryCache {
   imagesChanged(): void;
   /** The present edition, to be taken before asking the engine: an answer from before an event is not kept. */
   edition(): number;
+  /** Null when nothing is known of the container in the listed state. */
   facts(id: string, state: string): ContainerFacts | null;
-  keepFacts(id: string, state: string, facts: ContainerFacts, edition: number): void;
+  keepFacts(id: string, facts: ContainerFacts, edition: number): void;
   images(): readonly string[] | null;
   keepImages(images: readonly string[], edition: number): void;
   /** Only these containers still exist. */
@@ -31,7 +34,7 @@ export function createInventoryCache(): InventoryCache {
   const changedAt = new Map<string, number>();
   let allChangedAt = 0;
   let imagesChangedAt = 0;
-  const known = new Map<string, { readonly state: string; readonly facts: ContainerFacts }>();
+  const known = new Map<string, ContainerFacts>();
   let images: readonly string[] | null = null;
 
   function forgetAll(): void {
@@ -60,11 +63,11 @@ export function createInventoryCache(): InventoryCache {
     },
     edition: () => edition,
     facts(id, state) {
-      const entry = known.get(id);
-      return entry?.state === state ? entry.facts : null;
+      const facts = known.get(id);
+      return facts?.state === state ? facts : null;
     },
-    keepFacts(id, state, facts, asked) {
-      if (hearing && Math.max(allChangedAt, changedAt.get(id) ?? 0) <= asked) known.set(id, { state, facts });
+    keepFacts(id, facts, asked) {
+      if (hearing && Math.max(allChangedAt, changedAt.get(id) ?? 0) <= asked) known.set(id, facts);
     },
     images: () => images,
     keepImages(references, asked) {

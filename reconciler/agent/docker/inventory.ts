@@ -34,7 +34,7 @@ async function readInventory(api: Api, owner: Owner, cache: InventoryCache, sign
   }
   const containers = await eachOf(ours, INSPECTS_AT_ONCE, async ({ listed, labels }) => {
     const facts = await factsOf(api, cache, listed, signal);
-    return facts === null ? null : owned(listed, labels, facts);
+    return facts === null ? null : owned(listed.Id, labels, facts);
   });
   cache.retain(new Set(listed.map(({ Id }) => Id)));
   return {
@@ -62,7 +62,8 @@ async function factsOf(api: Api, cache: InventoryCache, listed: Listed, signal: 
   const found = await inspect(api, listed.Id, signal);
   if (found === null) return null;
   const facts = readFacts(found);
-  if (found.State.Status === listed.State) cache.keepFacts(listed.Id, listed.State, facts, asked);
+  // The engine tells of a death before its own list has it: then the list is not to be trusted, nor kept.
+  if (facts.state === listed.State) cache.keepFacts(listed.Id, facts, asked);
   return facts;
 }
 
@@ -81,13 +82,13 @@ const STATES: Readonly<Record<string, OwnedContainer["state"]>> = {
   restarting: "running",
 };
 
-function owned(listed: Listed, labels: OwnedLabels, facts: ContainerFacts): OwnedContainer {
-  const state = STATES[listed.State] ?? "exited";
+function owned(id: string, labels: OwnedLabels, facts: ContainerFacts): OwnedContainer {
+  const state = STATES[facts.state] ?? "exited";
   return {
     set: labels.set,
     index: labels.index,
     generation: labels.generation,
-    id: listed.Id,
+    id,
     role: labels.role,
     container: labels.container,
     state,
@@ -103,6 +104,7 @@ function owned(listed: Listed, labels: OwnedLabels, facts: ContainerFacts): Owne
 function readFacts({ State }: Inspected): ContainerFacts {
   const startedAtMs = Date.parse(State.StartedAt);
   return {
+    state: State.Status,
     pid: State.Pid,
     exitCode: State.ExitCode,
     oomKilled: State.OOMKilled,

@@ -1,5 +1,6 @@
 import type { ContainerLimits } from "../../core/desired.ts";
 import { type InstanceRef, type StartRequest, StepError } from "../ports.ts";
+import type { Api } from "./api.ts";
 import { ApiError } from "./api-error.ts";
 import { appCreate, limitsOf } from "./bodies.ts";
 import { inspect, inspectOurs, listMembers, restart, start } from "./containers.ts";
@@ -13,13 +14,21 @@ import { retire } from "./stop.ts";
 export async function resumeInstance({ api, owner }: Host, ref: InstanceRef, signal: AbortSignal): Promise<void> {
   const [infra, ...apps] = await listMembers(api, owner, ref, signal);
   if (infra?.role !== "infra") throw missing(ref, owner.host);
-  if (infra.state !== "running") await start(api, infra.id, signal);
-  const infraPid = (await inspect(api, infra.id, signal))?.State.Pid ?? 0;
+  let infraPid = await pidOf(api, infra.id, signal);
+  if (infraPid === 0) {
+    await start(api, infra.id, signal);
+    infraPid = await pidOf(api, infra.id, signal);
+  }
   for (const app of apps) {
-    const pid = app.state === "running" ? ((await inspect(api, app.id, signal))?.State.Pid ?? 0) : 0;
+    const pid = await pidOf(api, app.id, signal);
     if (pid === 0) await start(api, app.id, signal);
     else if (!sharesNetwork(infraPid, pid)) await restart(api, app.id, app.stopTimeoutMs, signal);
   }
+}
+
+/** 0 for a container that does not run. Not taken from a list: that shows the dead as alive for a moment. */
+async function pidOf(api: Api, id: string, signal: AbortSignal): Promise<number> {
+  return (await inspect(api, id, signal))?.State.Pid ?? 0;
 }
 
 /** Stops, removes and makes anew just these app containers, one after the other, so that each is away as short as can be. */
