@@ -140,7 +140,7 @@ test.concurrent("why a host can't be reached is told once, in words that say wha
   await expect(at.hosts.observe("h-9", never)).rejects.toThrow("h-9 is not among the hosts followed");
 });
 
-test.concurrent("an agent that starts late is found", async ({ expect, onTestFinished }) => {
+test.concurrent("an agent that starts late is found", async ({ onTestFinished }) => {
   const at = bench(onTestFinished);
   at.follow("h-1");
   await until(() => at.lost.length === 1);

@@ -37,7 +37,7 @@ test("an ssh host is reached through the system's ssh, and served like any other
     const results: number[] = [];
     for await (const { number } of at.hosts.apply("h-1", { actions: [step(0), step(1)] }, new AbortController().signal))
       results.push(number);
-    expect(results.sort()).toEqual([0, 1]);
+    expect(results.sort((a, b) => a - b)).toEqual([0, 1]);
     const calls = readFileSync(notes, "utf8").trim().split("\n");
     expect(calls.length).toBeLessThanOrEqual(3);
     const args = JSON.parse(calls[0]!) as string[];

@@ -33,8 +33,8 @@ const OBSERVE_WITHIN_MS = 10_000;
 /** On top of the longest deadline of the steps sent. */
 const APPLY_MARGIN_MS = 10_000;
 const ECHO_WITHIN_MS = 5_000;
-/** Echoes come no further apart, whatever the lease: an idle stream would be closed. */
-const ECHO_AT_LEAST_EVERY_MS = 2_000;
+/** Echoes come no further apart, whatever the lease: an agent closes an idle stream after a minute. */
+const ECHO_AT_LEAST_EVERY_MS = 10_000;
 const FIRST_RETRY_MS = 500;
 const LAST_RETRY_MS = 30_000;
 /** A connection that held this long was a good one. */
