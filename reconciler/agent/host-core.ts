@@ -6,7 +6,7 @@ import type { HostObservation } from "../core/observation.ts";
 import { Lanes, Permits } from "./apply/lanes.ts";
 import { withDeadline } from "./deadline.ts";
 import { instanceKey } from "./instance-key.ts";
-import { buildObservation } from "./observe/observation.ts";
+import { buildObservation, type Work } from "./observe/observation.ts";
 import { Picture } from "./observe/picture.ts";
 import type { Cgroups, Clock, Engine, InstanceRef, Log, Machine, Network, OwnedContainer, Probe, Sampler } from "./ports.ts";
 import { AgentState } from "./state/agent-state.ts";
@@ -46,7 +46,7 @@ export class HostCore {
   readonly enginePermits: Permits;
   readonly pullPermits = new Permits(3);
   /** What steps do to Instances now, by instanceKey. */
-  readonly working = new Map<string, "start" | "replace">();
+  readonly working = new Map<string, Work>();
   /** Why supervision could not start an Instance again, by instanceKey. */
   readonly troubles = new Map<string, string>();
   /** Images that were pulled under this very name, which the engine may list under another. */
@@ -214,10 +214,10 @@ export class HostCore {
   }
 
   /** Marks what is being done to an Instance while `work` runs. */
-  async during<Result>(ref: InstanceRef, what: "start" | "replace", work: () => Promise<Result>): Promise<Result> {
+  async during<Result>(ref: InstanceRef, what: Work, work: () => Promise<Result>): Promise<Result> {
     const key = instanceKey(ref);
     this.working.set(key, what);
-    this.troubles.delete(key);
+    if (what !== "resume") this.troubles.delete(key);
     try {
       return await work();
     } finally {

@@ -9,6 +9,9 @@ import type { EngineInventory, OwnedContainer } from "../ports.ts";
 import type { InstanceRecord } from "../state/agent-state.ts";
 import type { Health } from "../supervise/health.ts";
 
+/** What is done to an Instance: by a step, or by supervision after a crash. */
+export type Work = "start" | "replace" | "resume";
+
 /** Everything a report is made of. */
 export interface ObservationParts {
   readonly host: string;
@@ -25,7 +28,7 @@ export interface ObservationParts {
   /** Why the engine does not answer; null while it does. */
   readonly engineProblem: string | null;
   /** What is being done to an Instance, by instanceKey. */
-  readonly working: ReadonlyMap<string, "start" | "replace">;
+  readonly working: ReadonlyMap<string, Work>;
   /** What supervision says about an Instance that does not run; empty: nothing. */
   readonly troubleOf: (key: string) => string;
   readonly healthOf: (container: OwnedContainer) => Health;
@@ -150,6 +153,8 @@ function phaseOf(
   const key = instanceKey(containers[0]!);
   const doing = working.get(key);
   if (doing === "start") return { phase: "created", message: "" };
+  // What is seen in between, such as a member still in the network of the dead infra, is not how it will be.
+  if (doing === "resume") return { phase: "failed", message: "it is being started again" };
   const down = containers.filter((container) => container.state !== "running");
   if (down.length === 0 || doing === "replace") return { phase: "running", message: record?.want === "run" ? "" : (record?.why ?? "") };
   if (record?.want === "stopped" || record?.want === "fenced") {

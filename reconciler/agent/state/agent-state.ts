@@ -148,8 +148,8 @@ interface SavedInstances {
 }
 
 function fold(records: ReadonlyMap<string, InstanceRecord>): SavedInstances {
-  const specs = new Numbered<InstanceSpec>((spec) => `${spec.specHash} ${spec.liveHash} ${JSON.stringify(spec.resources)}`);
-  const lives = new Numbered<LiveSettings>((live) => JSON.stringify(live));
+  const specs = new Numbered<InstanceSpec>();
+  const lives = new Numbered<LiveSettings>();
   const instances = [...records.values()].map((record) => ({
     ...record,
     spec: specs.numberOf(record.spec),
@@ -163,27 +163,19 @@ function expand(saved: SavedInstances | null): Map<string, InstanceRecord> {
   return new Map(records.map((record) => [instanceKey(record), record]));
 }
 
+/** Of objects that never change, so that each is written out once and not at every save. */
+const texts = new WeakMap<object, string>();
+
 /** Equal items once each, by their place in a list. */
 class Numbered<Item extends object> {
   readonly items: Item[] = [];
   readonly #places = new Map<string, number>();
-  readonly #seen = new WeakMap<Item, number>();
-  readonly #identity: (item: Item) => string;
-
-  constructor(identity: (item: Item) => string) {
-    this.#identity = identity;
-  }
 
   numberOf(item: Item): number {
-    const known = this.#seen.get(item);
-    if (known !== undefined) return known;
-    const identity = this.#identity(item);
-    let place = this.#places.get(identity);
-    if (place === undefined) {
-      place = this.items.push(item) - 1;
-      this.#places.set(identity, place);
-    }
-    this.#seen.set(item, place);
+    const text = texts.get(item) ?? JSON.stringify(item);
+    texts.set(item, text);
+    const place = this.#places.get(text) ?? this.items.push(item) - 1;
+    this.#places.set(text, place);
     return place;
   }
 }

@@ -170,7 +170,9 @@ export class Supervisor {
         const now = core.state.recordOf(record);
         if (now?.want !== "run" || (now.spec.exclusive && !core.leased())) return;
         crashes.startedAtMs = clock.monotonic();
-        await withDeadline(clock, limits, (signal) => core.enginePermits.run(signal, () => engine.resumeInstance(record, signal)));
+        await core.during(record, "resume", () =>
+          withDeadline(clock, limits, (signal) => core.enginePermits.run(signal, () => engine.resumeInstance(record, signal))),
+        );
         core.troubles.delete(key);
       });
       log.info({ instance: key, crashes: crashes.count }, "Instance started again");

@@ -135,7 +135,7 @@ export class FakeEngine implements Engine {
     this.images.add(image);
   }
 
-  async startInstance(ref: InstanceRef, request: StartRequest, signal: AbortSignal): Promise<void> {
+  async startInstance(ref: InstanceRef, request: StartRequest, signal = new AbortController().signal): Promise<void> {
     this.calls.push(`start ${nameOf(ref)}`);
     await this.#answer("startInstance", signal, START_MS);
     const parts = [{ role: "infra", name: "infra", hash: request.spec.infraHash, image: "infra" } as const].concat(
