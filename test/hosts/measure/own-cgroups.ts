@@ -10,6 +10,8 @@ export interface OwnCgroups {
   readonly parent: string;
   readonly id: string;
   readonly folder: (controller: Controller) => string;
+  /** Makes them again after `remove`, as a restart of the container does. */
+  make(): void;
   /** Moves a process in. */
   add(pid: number): void;
   /** Removes them; waits for the processes in them, which must be ending. */
@@ -27,8 +29,10 @@ export function makeOwnCgroups(parent = `/setpoint-test-${process.pid}-${randomB
     return folder;
   };
   const folders = [...new Set([...hierarchies.keys()].map(folderOf))];
-  for (const folder of folders) makeFolder(folder);
+  const make = (): void => folders.forEach(makeFolder);
+  make();
   return {
+    make,
     parent,
     id,
     folder: folderOf,
