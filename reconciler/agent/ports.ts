@@ -130,7 +130,7 @@ export interface Engine {
   ping(signal: AbortSignal): Promise<void>;
   facts(signal: AbortSignal): Promise<EngineFacts>;
   inventory(signal: AbortSignal): Promise<EngineInventory>;
-  /** Never ends by itself; after a loss it connects again and says `restarted`. */
+  /** Never ends by itself; after a loss it connects again. Says `restarted` whenever it connects, the first time too. */
   events(signal: AbortSignal): AsyncIterable<EngineEvent>;
   pull(image: string, signal: AbortSignal): Promise<void>;
   /**

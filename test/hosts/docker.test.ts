@@ -77,6 +77,15 @@ describe("start", () => {
     expect(await members()).toEqual(before);
   });
 
+  test("makes infra's image anew when somebody pruned it", async () => {
+    await engine.startInstance(REF, ONE, soon());
+    await docker.clear();
+    const image = (await engine.inventory(soon())).images.find((name) => name.startsWith("setpoint/infra:"))!;
+    await docker.api.call({ method: "DELETE", path: `/images/${image}`, signal: soon() });
+    await engine.startInstance(REF, ONE, soon());
+    expect((await members()).map(({ state }) => state)).toEqual(["running", "running"]);
+  });
+
   test("says what is wrong with the command, the image, the network", async () => {
     const wrong = (change: Parameters<typeof container>[1]) => startRequest(instanceSpec({ containers: [container("web", change)] }));
     // Docker's init is what starts, so a command that is not there is known by its exit code only.

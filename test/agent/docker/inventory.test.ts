@@ -1,6 +1,8 @@
 import { afterEach, describe, expect, test } from "vitest";
+import { createDockerEngine } from "../../../reconciler/agent/docker/engine.ts";
 import { referencesOf, pullQuery } from "../../../reconciler/agent/docker/image-reference.ts";
 import type { EngineEvent } from "../../../reconciler/agent/ports.ts";
+import { createSystemClock } from "../../../reconciler/sys/clock.ts";
 import { APP, failure, INFRA, never, REF, until, useEngine } from "./engine-fixture.ts";
 import { container, instanceSpec, startRequest } from "./instance.ts";
 
@@ -89,6 +91,40 @@ describe("inventory", () => {
     fixture.fake.byName(APP)!.body.Labels["setpoint.resources"] = "{";
     delete fixture.fake.byName(INFRA)!.body.Labels["setpoint.role"];
     expect(await fixture.engine.inventory(never())).toMatchObject({ containers: [], foreign: [INFRA, APP].sort() });
+  });
+
+  test("goes by the fleet that the agent has now", async () => {
+    const told = { fleet: "", host: "" };
+    const { socketPath, folder } = fixture.fake;
+    const parts = { socketPath, folder, clock: createSystemClock(), infraImage: "test/busybox:1" };
+    const engine = createDockerEngine({
+      ...parts,
+      get fleet() {
+        return told.fleet;
+      },
+      get host() {
+        return told.host;
+      },
+    });
+    await fixture.engine.startInstance(REF, request, never());
+    expect(await engine.inventory(never())).toMatchObject({ containers: [], foreign: [INFRA, APP] });
+    told.fleet = "test";
+    expect((await engine.inventory(never())).containers).toHaveLength(2);
+    engine.close();
+  });
+
+  test("believes the container, not the list, which shows the dead as alive for a moment", async () => {
+    await fixture.engine.startInstance(REF, request, never());
+    await follow();
+    fixture.fake.answer = ({ path }) => {
+      if (path !== "/containers/id2/json") return null;
+      const State = { Status: "exited", Running: false, Pid: 0, ExitCode: 137, OOMKilled: true, StartedAt: "2026-01-01T00:00:00Z" };
+      return { status: 200, body: { Id: "id2", Name: "x", State, Config: {}, HostConfig: {} } };
+    };
+    const { containers } = await fixture.engine.inventory(never());
+    expect(containers[1]).toMatchObject({ state: "exited", exitCode: 137, oomKilled: true, pid: 0 });
+    fixture.fake.answer = () => null;
+    expect((await fixture.engine.inventory(never())).containers[1]).toMatchObject({ state: "running" });
   });
 
   test("is one call while nothing changes and events are heard", async () => {
