@@ -233,3 +233,35 @@ describe("ports on Open vSwitch", () => {
     );
   });
 });
+
+describe("Docker's own bridge", () => {
+  let rig: Rig;
+  let network: Network;
+
+  beforeAll(async () => {
+    rig = await createRig({ hosts: ["solo"], docker: "plain", ovs: false });
+    network = networkOf(rig.host("solo"));
+  });
+  afterAll(async () => {
+    await network.close();
+    await rig.close();
+  });
+
+  test("Instances have their addresses, reach each other and are published; a link of someone else is not taken over", async () => {
+    const solo = rig.host("solo");
+    const bridge: NetworkSettings = { ...settings(rig, solo), driver: "bridge", overlay: null, mtu: 1500 };
+    await solo.exec(["ip", "link", "add", "taken0", "type", "bridge"]);
+    await expect(network.apply({ ...bridge, bridge: "taken0" }, soon())).rejects.toMatchObject({ code: "not-ours" });
+    await network.apply(bridge, soon());
+    await network.apply(bridge, soon());
+    const first = await startOn(solo, network, portRequest({ set: "web", ip: "10.99.0.5" }));
+    await startOn(solo, network, portRequest({ set: "web", index: 1, ip: "10.99.0.6" }));
+    expect(network.endpoint({ set: "web", index: 0, generation: 1 }).publish).toBe(true);
+    await waitUntil("the other Instance", () => canPing(solo, first, "10.99.0.6"), { deadlineMs: 10_000 });
+    expect(await solo.docker("inspect", "--format", "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}", first)).toBe("10.99.0.5");
+    expect((await solo.exec(["ip", "-o", "-4", "addr", "show", "sp0"])).stdout).toContain("10.99.0.1/24");
+    await solo.docker("restart", "--time", "0", first);
+    await waitUntil("the other Instance after a restart", () => canPing(solo, first, "10.99.0.6"), { deadlineMs: 10_000 });
+    await expect(network.apply({ ...bridge, gateway: "10.99.0.2" }, soon())).rejects.toMatchObject({ code: "in-use" });
+  });
+});

@@ -44,6 +44,8 @@ export class FakeHost {
   readonly bridges = new Map<string, { ids: Record<string, string>; columns: Record<string, string> }>();
   readonly ports = new Map<string, FakePort>();
   flows: { cookie: string; text: string }[] = [];
+  /** Links whose address was announced, oldest first. */
+  readonly announced: string[] = [];
   switchRun = "1";
   readonly networks: DockerNetwork[] = [];
   readonly lines: string[] = [];
@@ -213,10 +215,13 @@ export class FakeHost {
 
   #openflow(args: readonly string[], input: string): string {
     if (args.includes("dump-flows")) return this.flows.map(({ cookie, text }) => ` cookie=${cookie}, ${text}`).join("\n");
-    if (args.includes("packet-out")) return "";
-    if (!args.includes("add-flows")) throw new Error(`no such command of ovs-ofctl: ${args.join(" ")}`);
+    if (!args.includes("bundle")) throw new Error(`no such command of ovs-ofctl: ${args.join(" ")}`);
     for (const line of input.trim().split("\n")) {
-      const [, verb, cookie, mask, text] = /^(delete|add) cookie=(0x[0-9a-f]+)(?:\/([-\w]+))?(?:,(.*))?$/.exec(line)!;
+      if (line.startsWith("packet-out ")) {
+        this.announced.push(/in_port=(\w+),/.exec(line)![1]!);
+        continue;
+      }
+      const [, verb, cookie, mask, text] = /^flow (delete|add) cookie=(0x[0-9a-f]+)(?:\/([-\w]+))?(?:,(.*))?$/.exec(line)!;
       const same = (other: string): boolean => (mask === "-1" ? other === cookie : other.slice(0, 10) === cookie!.slice(0, 10));
       if (verb === "delete") this.flows = this.flows.filter((flow) => !same(flow.cookie));
       else this.flows.push({ cookie: cookie!, text: text! });

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import {
-  announcement,
+  announcementPacket,
   bridgeFlows,
   macOf,
   parseFlows,
@@ -18,14 +18,14 @@ const WEB = { link: "spaaa", ip: "10.99.1.7", mac: macOf("10.99.1.7"), open: tru
 test("the tables of a bridge of our own with one port", () => {
   expect(replaceAll("lab", [...bridgeFlows("lab", true), ...portFlows("lab", WEB)])).toBe(
     [
-      "delete cookie=0x5e70a51100000000/0xffffffff00000000",
-      "add cookie=0x5e70a51100000000,table=0,priority=0,actions=resubmit(,20)",
-      "add cookie=0x5e70a51100000000,table=10,priority=0,actions=resubmit(,20)",
-      "add cookie=0x5e70a51100000000,table=20,priority=0,actions=resubmit(,30)",
-      "add cookie=0x5e70a51100000000,table=30,priority=0,actions=NORMAL",
-      "add cookie=0x5e70a5110a630107,table=0,priority=200,arp,in_port=spaaa,vlan_tci=0x0000/0x1fff,dl_src=02:5e:0a:63:01:07,arp_spa=10.99.1.7,arp_sha=02:5e:0a:63:01:07,actions=resubmit(,30)",
-      "add cookie=0x5e70a5110a630107,table=0,priority=190,ip,in_port=spaaa,vlan_tci=0x0000/0x1fff,dl_src=02:5e:0a:63:01:07,nw_src=10.99.1.7,actions=resubmit(,10)",
-      "add cookie=0x5e70a5110a630107,table=0,priority=100,in_port=spaaa,actions=drop",
+      "flow delete cookie=0x5e70a51100000000/0xffffffff00000000",
+      "flow add cookie=0x5e70a51100000000,table=0,priority=0,actions=resubmit(,20)",
+      "flow add cookie=0x5e70a51100000000,table=10,priority=0,actions=resubmit(,20)",
+      "flow add cookie=0x5e70a51100000000,table=20,priority=0,actions=resubmit(,30)",
+      "flow add cookie=0x5e70a51100000000,table=30,priority=0,actions=NORMAL",
+      "flow add cookie=0x5e70a5110a630107,table=0,priority=200,arp,in_port=spaaa,vlan_tci=0x0000/0x1fff,dl_src=02:5e:0a:63:01:07,arp_spa=10.99.1.7,arp_sha=02:5e:0a:63:01:07,actions=resubmit(,30)",
+      "flow add cookie=0x5e70a5110a630107,table=0,priority=190,ip,in_port=spaaa,vlan_tci=0x0000/0x1fff,dl_src=02:5e:0a:63:01:07,nw_src=10.99.1.7,actions=resubmit(,10)",
+      "flow add cookie=0x5e70a5110a630107,table=0,priority=100,in_port=spaaa,actions=drop",
       "",
     ].join("\n"),
   );
@@ -37,9 +37,9 @@ test("on someone else's bridge, what is not ours is its owner's business", () =>
 
 test("a port that may not send yet is only dropped, and a port goes by its cookie", () => {
   expect(replacePort("lab", { ...WEB, open: false })).toBe(
-    "delete cookie=0x5e70a5110a630107/-1\nadd cookie=0x5e70a5110a630107,table=0,priority=100,in_port=spaaa,actions=drop\n",
+    "flow delete cookie=0x5e70a5110a630107/-1\nflow add cookie=0x5e70a5110a630107,table=0,priority=100,in_port=spaaa,actions=drop\n",
   );
-  expect(removePort("lab", WEB.ip)).toBe("delete cookie=0x5e70a5110a630107/-1\n");
+  expect(removePort("lab", WEB.ip)).toBe("flow delete cookie=0x5e70a5110a630107/-1\n");
   expect(portCookie("prod", WEB.ip)).not.toBe(portCookie("lab", WEB.ip));
 });
 
@@ -55,7 +55,7 @@ test("what the switch prints is counted like what it was given", () => {
 });
 
 test("an announcement is an ARP request for one's own address", () => {
-  expect(announcement("10.99.1.7", "02:5e:0a:63:01:07")).toBe(
+  expect(announcementPacket("10.99.1.7", "02:5e:0a:63:01:07")).toBe(
     ["ffffffffffff025e0a6301070806", "0001080006040001", "025e0a6301070a630107", "0000000000000a630107"].join(""),
   );
 });

@@ -101,7 +101,7 @@ describe("Open vSwitch", () => {
         "ovs-vsctl --timeout=4 -- create qos type=linux-noop external_ids:setpoint-fleet="lab"",
         "ovs-vsctl --timeout=4 -- --may-exist add-br sp0 -- set bridge sp0 datapath_type=netdev fail_mode=secure external_ids:setpoint-fleet="lab"",
         "ovs-vsctl --timeout=4 -- --if-exists del-port sx37fcff24bf6 -- add-port sp0 sx37fcff24bf6 -- set port sx37fcff24bf6 protected=true external_ids:setpoint-fleet="lab" external_ids:setpoint-peer="192.0.2.1" -- set interface sx37fcff24bf6 type=vxlan options:remote_ip="192.0.2.1" options:key=42 external_ids:setpoint-fleet="lab"",
-        "ovs-ofctl -O OpenFlow14 --bundle add-flows sp0 -",
+        "ovs-ofctl -O OpenFlow14 bundle sp0 -",
       ]
     `);
     await network.apply({ ...SETTINGS, overlay: null }, soon());

@@ -1,5 +1,15 @@
 import { createTurns, type InTurn } from "../turns.ts";
-import { bridgeFlows, type Flow, type GuardedPort, portFlows, removePort, replaceAll, replacePort, summarize } from "./flows.ts";
+import {
+  announceAll,
+  bridgeFlows,
+  type Flow,
+  type GuardedPort,
+  portFlows,
+  removePort,
+  replaceAll,
+  replacePort,
+  summarize,
+} from "./flows.ts";
 import type { OvsSwitch } from "./switch.ts";
 
 /**
@@ -33,6 +43,14 @@ export class FlowGuard {
     return this.#inTurn(async () => {
       const now = this.#ports.get(endpointId);
       if (now !== undefined) await this.#switch.change(bridge, replacePort(this.#fleet(), now), signal);
+    });
+  }
+
+  /** Announces those of the ports that send now. */
+  announce(bridge: string, endpointIds: Iterable<string>, signal: AbortSignal): Promise<void> {
+    return this.#inTurn(async () => {
+      const ports = [...endpointIds].flatMap((id) => this.#ports.get(id) ?? []).filter(({ open }) => open);
+      if (ports.length > 0) await this.#switch.change(bridge, announceAll(ports), signal);
     });
   }
 

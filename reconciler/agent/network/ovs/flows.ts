@@ -73,22 +73,40 @@ export function portFlows(fleet: string, { link, ip, mac, open }: GuardedPort): 
   return [...(open ? allow : []), drop].map((text) => ({ cookie, text }));
 }
 
-/** A bundle for ovs-ofctl that replaces, all at once, the flows of a port. */
+/** A bundle for ovs-ofctl that replaces, all at once, the flows of a port; one that may send is announced with it. */
 export function replacePort(fleet: string, port: GuardedPort): string {
-  return bundle([`delete cookie=${portCookie(fleet, port.ip)}/-1`], portFlows(fleet, port));
+  const flows = [deletion(`cookie=${portCookie(fleet, port.ip)}/-1`), ...portFlows(fleet, port).map(addition)];
+  return bundle([...flows, ...(port.open ? [announcement(port)] : [])]);
 }
 
 /** The same for everything of the fleet's. */
 export function replaceAll(fleet: string, flows: readonly Flow[]): string {
-  return bundle([`delete ${fleetCookies(fleet)}`], flows);
+  return bundle([deletion(fleetCookies(fleet)), ...flows.map(addition)]);
 }
 
 export function removePort(fleet: string, ip: string): string {
-  return bundle([`delete cookie=${portCookie(fleet, ip)}/-1`], []);
+  return bundle([deletion(`cookie=${portCookie(fleet, ip)}/-1`)]);
 }
 
-function bundle(deletes: readonly string[], flows: readonly Flow[]): string {
-  return [...deletes, ...flows.map(({ cookie, text }) => `add cookie=${cookie},${text}`), ""].join("\n");
+/** Lets everyone on the network learn at once where the addresses are. */
+export function announceAll(ports: readonly GuardedPort[]): string {
+  return bundle(ports.map(announcement));
+}
+
+function addition({ cookie, text }: Flow): string {
+  return `flow add cookie=${cookie},${text}`;
+}
+
+function deletion(match: string): string {
+  return `flow delete ${match}`;
+}
+
+function announcement({ link, ip, mac }: GuardedPort): string {
+  return `packet-out in_port=${link},packet=${announcementPacket(ip, mac)},actions=resubmit(,${TABLE.forward})`;
+}
+
+function bundle(lines: readonly string[]): string {
+  return `${lines.join("\n")}\n`;
 }
 
 /** What is compared of the flows of a bridge: how many there are by cookie and ingress port. Sorted. */
@@ -113,7 +131,7 @@ export function macOf(ip: string): string {
 }
 
 /** An ARP announcement (RFC 5227): tells switches and neighbours where the address is now. Hex, with Ethernet header. */
-export function announcement(ip: string, mac: string): string {
+export function announcementPacket(ip: string, mac: string): string {
   const macHex = mac.replaceAll(":", "");
   const ipHex = parseAddress(ip)!.toString(16).padStart(8, "0");
   const header = `ffffffffffff${macHex}0806`;

@@ -122,7 +122,8 @@ export class OvsDriver implements NetworkDriver {
   async repair(signal: AbortSignal): Promise<void> {
     const now = this.#parts.clock.monotonic();
     const isFresh = this.#lastLook !== null && now - this.#lastLook.atMs < LOOK_AT_ALL_EVERY_MS;
-    const isQuiet = this.#problem === "" && isFresh && this.#lastLook?.signs === this.#signs();
+    const isSettled = this.#problem === "" && this.#repairer.unsettled().length === 0;
+    const isQuiet = isSettled && isFresh && this.#lastLook?.signs === this.#signs();
     if (!isQuiet) await this.#lookAtAll(signal);
     else if (this.#dockerNetwork !== "there") await this.#makeNetwork(signal);
   }
@@ -184,7 +185,7 @@ export class OvsDriver implements NetworkDriver {
     const { files, file } = this.#parts;
     const links = this.#links();
     const gone = [...file.state.endpoints.values()].filter(({ id, wired }) => !wired || !links.has(hostLink(id)));
-    return [files.switchRun(), files.engineRun(), ...gone.map(({ id }) => id), ...this.#repairer.unsettled()].join(" ");
+    return [files.switchRun(), files.engineRun(), ...gone.map(({ id }) => id)].join(" ");
   }
 
   #links(): ReturnType<typeof parseLinkCounters> {

@@ -3,7 +3,7 @@ import type { NetworkSettings } from "../../../core/host-settings.ts";
 import type { PortRequest } from "../../ports.ts";
 import type { RunCommand } from "../commands.ts";
 import type { EndpointRecord } from "../state.ts";
-import { announcement, fleetCookies, parseFlows, type Flow, type GuardedPort } from "./flows.ts";
+import { fleetCookies, parseFlows, type Flow } from "./flows.ts";
 import { ID, parseSnapshot, snapshotArgs, type SwitchSnapshot } from "./snapshot.ts";
 
 /** Seconds that ovs-vsctl waits for database and switch; below the deadline of a plugin call. */
@@ -83,13 +83,7 @@ export class OvsSwitch {
 
   /** Carries out a bundle: all of it or nothing. */
   async change(bridge: string, bundle: string, signal: AbortSignal): Promise<void> {
-    await this.#run({ program: "ovs-ofctl", args: [...OPENFLOW, "--bundle", "add-flows", bridge, "-"], input: bundle }, signal);
-  }
-
-  /** Lets everyone on the network learn at once where the address is. */
-  async announce(bridge: string, { link, ip, mac }: GuardedPort, signal: AbortSignal): Promise<void> {
-    const packet = `in_port=${link},packet=${announcement(ip, mac)},actions=resubmit(,30)`;
-    await this.#run({ program: "ovs-ofctl", args: [...OPENFLOW, "packet-out", bridge, packet] }, signal);
+    await this.#run({ program: "ovs-ofctl", args: [...OPENFLOW, "bundle", bridge, "-"], input: bundle }, signal);
   }
 
   #vsctl(args: readonly string[], signal: AbortSignal): Promise<string> {

@@ -28,7 +28,7 @@ const INSIDE = "eth0";
 /** Between looks for the link after Docker was told to move it, and when to leave it to the next repair. */
 const LOOK_EVERY_MS = 5;
 const LOOK_FOR_MS = 20_000;
-/** RFC 5227: twice, since the first may meet a tunnel that does not know its way yet. */
+/** RFC 5227: twice. The first goes with the flows, and may meet a tunnel that does not know its way yet. */
 const ANNOUNCE_AGAIN_MS = 2_000;
 
 /** Joins Instances to the bridge as Docker starts and stops them: link, limits, port, flows. */
@@ -37,6 +37,8 @@ export class Wiring implements EndpointHandler {
   readonly busy = new Set<string>();
   readonly #parts: WiringParts;
   readonly #closing = new AbortController();
+  /** Endpoints to be announced once more. */
+  readonly #toAnnounce = new Set<string>();
   /** By endpoint: what goes on after the reply to Join. */
   readonly #settling = new Map<string, Promise<void>>();
 
@@ -157,11 +159,20 @@ export class Wiring implements EndpointHandler {
     const endpoint = this.#parts.file.state.endpoints.get(endpointId);
     if (endpoint === undefined) return;
     if (this.#parts.guard.get(endpointId)?.open !== true) await this.#guard(endpoint, true, signal);
-    for (const waitMs of [0, ANNOUNCE_AGAIN_MS]) {
-      await this.#parts.clock.sleep(waitMs, signal);
-      const guarded = this.#parts.guard.get(endpointId);
-      if (guarded === null) return;
-      await this.#parts.ovs.announce(this.#settings().bridge, guarded, signal);
+    await this.#announceAgain(endpointId, signal);
+  }
+
+  /** Once for all that come within the time: each costs a program. */
+  async #announceAgain(endpointId: string, signal: AbortSignal): Promise<void> {
+    this.#toAnnounce.add(endpointId);
+    if (this.#toAnnounce.size > 1) return;
+    try {
+      await this.#parts.clock.sleep(ANNOUNCE_AGAIN_MS, signal);
+    } finally {
+      const ids = [...this.#toAnnounce];
+      this.#toAnnounce.clear();
+      // One whose link went meanwhile spoils it for all, which does no harm: the first was for them.
+      await this.#parts.guard.announce(this.#settings().bridge, ids, signal).catch(() => {});
     }
   }
 
