@@ -32,6 +32,8 @@ export class EngineWatch {
   /** Runs until the agent stops; never rejects. */
   async run(): Promise<void> {
     await Promise.all([this.#untilStopped(() => this.#ping()), this.#untilStopped(() => this.#listen())]);
+    // Who still waits is told that the agent stopped.
+    this.#tellAsked();
   }
 
   /** A listing failed: the engine counts as gone until it answers a ping and a listing again. */

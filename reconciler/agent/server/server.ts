@@ -26,6 +26,8 @@ export async function serveAgent(agent: Agent, socketPath: string, log: Log): Pr
     serve(agent, request, response).catch((error: unknown) => refuse(response, error, log));
   });
   server.maxConnections = MOST_CONNECTIONS;
+  // A caller may end its side, as one behind a pipe does, and still reads the answer.
+  Object.assign(server, { httpAllowHalfOpen: true });
   await listen(server, socketPath);
   return {
     async close() {
