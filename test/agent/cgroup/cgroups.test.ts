@@ -161,4 +161,14 @@ describe("cgroup v2", () => {
     await expect(apply({ limits: { memoryLimitBytes: 29_000_000 } })).rejects.toMatchObject({ code: "below-use" });
     expect(tree.read(file("memory.max"))).toBe("max\n");
   });
+
+  test("without limits, a cgroup that has none of the files is left as it is", async () => {
+    for (const name of ["cpuset.cpus", "io.max", "io.weight", "memory.swap.max"]) rmSync(tree.path(file(name)));
+    await apply({ limits: { memoryLimitBytes: 40_000_000 } });
+    expect(tree.read(file("memory.max"))).toBe("40000000");
+    await expect(apply({ cpus: "1" })).rejects.toMatchObject({
+      code: "limit-refused",
+      message: expect.stringContaining("cpuset.cpus: ENOENT"),
+    });
+  });
 });
