@@ -135,7 +135,7 @@ describe("ports on Open vSwitch", () => {
     expect(await canPing(host("a"), "web-0-1", "10.99.0.12")).toBe(true);
   });
 
-  test("rates hold each way, change while traffic flows, and survive the death of the switch; foreign ports are left alone", async () => {
+  test("rates hold each way, change on a running Instance, and survive the death of the switch; foreign ports are left alone", async () => {
     const a = host("a");
     const limited = portRequest({ set: "slow", ip: "10.99.0.30", ingressBps: 20e6, egressBps: 50e6 });
     await startOn(a, network("a"), limited);

@@ -206,8 +206,8 @@ export class FakeHost {
         }),
       ),
       table(
-        ["name", "error", "options"],
-        ours.map(([name, { options }]) => [name, ["set", []], map(options)]),
+        ["name", "options"],
+        ours.map(([name, { options }]) => [name, map(options)]),
       ),
       table(["_uuid", "type"], this.#qos === null ? [] : [[["uuid", this.#qos], "linux-noop"]]),
     ].join("\n");

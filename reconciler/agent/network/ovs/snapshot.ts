@@ -32,8 +32,6 @@ export interface SwitchPort {
   readonly shielded: boolean;
   readonly ids: Ids;
   readonly options: Ids;
-  /** Why the switch can't use the interface; empty when it can. */
-  readonly error: string;
 }
 
 /** The switch's database, as far as it concerns a fleet: all bridges, but only the fleet's ports. */
@@ -49,8 +47,8 @@ export function snapshotArgs(fleet: string): string[] {
   const ours = `external_ids:${ID.fleet}=${JSON.stringify(fleet)}`;
   return [
     ["--", "--columns=name,external_ids,datapath_type,fail_mode,ports", "list", "bridge"],
-    ["--", "--columns=_uuid,name,tag,protected,qos,external_ids", "find", "port", ours],
-    ["--", "--columns=name,error,options", "find", "interface", ours],
+    ["--", "--columns=_uuid,name,tag,protected,external_ids", "find", "port", ours],
+    ["--", "--columns=name,options", "find", "interface", ours],
     ["--", "--columns=_uuid,type", "find", "qos", ours],
   ].flat();
 }
@@ -78,7 +76,6 @@ export function parseSnapshot(answer: string): SwitchSnapshot {
       shielded: row["protected"] === true,
       ids: map(row["external_ids"]),
       options: map(interfaces.get(name)?.["options"]),
-      error: list(interfaces.get(name)?.["error"])[0] ?? "",
     };
   });
   return { bridges, ports, qos: list(qosRows[0]?.["_uuid"])[0] ?? null };
