@@ -86,14 +86,15 @@ function observeInstance(
   const infraHash = infra?.hash ?? "";
   const { phase, message } = phaseOf(containers, record, parts);
   const troubled = apps.map(parts.healthOf).filter((health) => !health.healthy);
-  const complete = record === undefined || record.spec.template.containers.every(({ name }) => containerHashes[name] !== undefined);
+  const lacks = (record?.spec.template.containers ?? []).filter(({ name }) => containerHashes[name] === undefined);
+  const lack = lacks.length === 0 ? "" : `missing: ${lacks.map(({ name }) => name).join(", ")}`;
   const key = instanceKey(first);
   return {
     set: first.set,
     index: first.index,
     generation: first.generation,
     phase,
-    healthy: phase === "running" && infra !== undefined && complete && troubled.length === 0 && !parts.working.has(key),
+    healthy: phase === "running" && infra !== undefined && lack === "" && troubled.length === 0 && !parts.working.has(key),
     infraHash,
     containerHashes,
     specHash: specHashOf(infraHash, containerHashes, record),
@@ -106,7 +107,7 @@ function observeInstance(
     exclusive: first.labels.exclusive,
     priority: first.labels.priority,
     taskId: record?.taskId ?? first.labels.taskId,
-    message: parts.engineProblem ?? (message || (troubled.find((health) => health.message !== "")?.message ?? "")),
+    message: parts.engineProblem ?? (message || lack || (troubled.find((health) => health.message !== "")?.message ?? "")),
   };
 }
 
