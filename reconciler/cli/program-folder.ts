@@ -51,7 +51,7 @@ function addPlan(program: Command, terminal: Terminal, finish: Finish): void {
 function addApply(program: Command, terminal: Terminal, finish: Finish): void {
   program
     .command("apply")
-    .usage("DIR [options] | --local DIR | --local --delete")
+    .usage("DIR [options]")
     .description("make the hosts match a folder once; exit 0: they do, 3: blocked, 1: error")
     .argument("[dir]", "folder with manifests")
     .option("--local", "on this machine's own Docker, with nothing else installed; a HostPool is made up where none is written")
