@@ -46,8 +46,16 @@ function carryOut({ instances, ports, images, floors }: HostObservation, action:
     }
     case "removeInstance":
       return { instances: instances.filter((one) => !isSlot(one)), floors: { ...floors, [`${set}/${index}`]: generation + 1 } };
-    default:
+    case "awaitHealthy":
+    case "confirmGone":
+    case "stopInstance":
       return null;
+    case "createVolume":
+    case "growVolume":
+    case "replaceContainers":
+    case "trashVolume":
+    case "purgeVolume":
+      throw new Error(`not expected here: ${action.kind}`);
   }
 }
 
