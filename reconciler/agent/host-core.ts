@@ -9,6 +9,7 @@ import { instanceKey } from "./instance-key.ts";
 import { buildObservation, type Work } from "./observe/observation.ts";
 import { Picture } from "./observe/picture.ts";
 import type { Cgroups, Clock, Engine, InstanceRef, Log, Machine, Network, OwnedContainer, Probe, Sampler } from "./ports.ts";
+import { createRounds } from "./rounds.ts";
 import { AgentState } from "./state/agent-state.ts";
 import { openLeaseFile, type LeaseFile } from "./state/lease-file.ts";
 import { HealthChecks } from "./supervise/health.ts";
@@ -53,6 +54,8 @@ export class HostCore {
   readonly pulled = new Set<string>();
   /** Why the host's network is not as the settings say; null when it is. */
   networkProblem: string | null = null;
+  /** One at a time: settings, a start of the engine and the agent's own may ask together. */
+  readonly #networkRound = createRounds(() => this.#setUpNetwork());
   readonly #leaseFile: LeaseFile;
   readonly #listeners = new Set<(observation: HostObservation) => void>();
   #observation: HostObservation | null = null;
@@ -186,7 +189,11 @@ export class HostCore {
   }
 
   /** Makes the host's network as the settings say; what went wrong is kept for the steps that need it. */
-  async applyNetwork(): Promise<void> {
+  applyNetwork(): Promise<void> {
+    return this.#networkRound();
+  }
+
+  async #setUpNetwork(): Promise<void> {
     const { clock, network, log } = this.parts;
     const { settings } = this;
     if (settings === null) return;

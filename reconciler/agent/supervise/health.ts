@@ -34,7 +34,9 @@ interface Followed {
   readonly startedAtMs: number;
   dueAtMs: number;
   probing: boolean;
+  /** Probes before the first that passed. */
   tries: number;
+  passed: boolean;
   /** In a row, those within the start period not counted. */
   failures: number;
 }
@@ -85,7 +87,7 @@ export class HealthChecks {
     const ageMs = startedAtMs === null ? 0 : Math.max(0, this.#clock.now() - startedAtMs);
     const dueAtMs = target.check === null ? nowMs - ageMs + target.settleMs : nowMs;
     const health = target.check === null && dueAtMs <= nowMs ? HEALTHY : STARTING;
-    return { target, health, startedAtMs: nowMs - ageMs, dueAtMs, probing: false, tries: 0, failures: 0 };
+    return { target, health, startedAtMs: nowMs - ageMs, dueAtMs, probing: false, tries: 0, passed: false, failures: 0 };
   }
 
   /** Starts what is due, as far as there is room, and sets the timer for the next. */
@@ -130,14 +132,15 @@ export class HealthChecks {
 
   #judge(followed: Followed, check: HealthCheck, problem: string | null): void {
     const nowMs = this.#clock.monotonic();
-    const early = !followed.health.healthy && nowMs - followed.startedAtMs < check.startPeriodMs;
+    const early = !followed.passed && nowMs - followed.startedAtMs < check.startPeriodMs;
+    followed.passed ||= problem === null;
     if (problem === null) followed.failures = 0;
     else if (!early) followed.failures++;
     if (problem === null) this.#set(followed, HEALTHY);
     else if (followed.failures >= check.failures) {
       this.#set(followed, { healthy: false, message: `the health check of ${followed.target.container.container} fails: ${problem}` });
     }
-    const pauseMs = followed.health.healthy ? check.intervalMs : FIRST_PAUSE_MS * 2 ** Math.min(followed.tries - 1, 16);
+    const pauseMs = followed.passed ? check.intervalMs : FIRST_PAUSE_MS * 2 ** Math.min(followed.tries - 1, 16);
     followed.dueAtMs = nowMs + Math.min(check.intervalMs, pauseMs);
   }
 

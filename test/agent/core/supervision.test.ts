@@ -154,7 +154,7 @@ describe("supervision", () => {
     expect((await at.observe()).instances.map((it) => it.message)).toEqual(
       Array.from({ length: 30 }, () => "the health check of web fails: status 500"),
     );
-    expect(at.host.probes - before).toBeLessThanOrEqual(30 * 5);
+    expect(at.host.probes - before).toBeLessThanOrEqual(30 * 4);
   });
 });
 
