@@ -3,11 +3,13 @@ import { check } from "../plan/check/check.ts";
 import { createDesiredBuilder } from "../plan/desired/builder.ts";
 import { createPlanner } from "../plan/planner.ts";
 import type { ReconcilerOptions } from "../run/options.ts";
-import type { Clock, Journal, Log, Source } from "../run/ports.ts";
+import type { Clock, Hosts, Journal, Log, Source } from "../run/ports.ts";
 import { createReconciler, type Reconciler } from "../run/reconciler.ts";
 import type { BuildDesired } from "../run/revisions.ts";
 import { openSimStore } from "../sim/store.ts";
-import { createSimHosts, type SimHosts } from "../sim/world.ts";
+import { createSimHosts, type SimHosts, type SimWorld } from "../sim/world.ts";
+import { createHosts } from "../io/hosts/hosts.ts";
+import { createRemoteHosts } from "../io/hosts/remote-hosts.ts";
 import { openJournal } from "../io/store/journal.ts";
 import { openStateFolder, type StateFolder } from "./state-folder.ts";
 
@@ -19,13 +21,16 @@ export interface ComposeOptions {
   readonly log: Log;
   /** How many times faster than real hosts the simulated ones work. */
   readonly speed: number;
+  /** Of the process: what ssh needs of it. */
+  readonly environment: Readonly<Record<string, string | undefined>>;
   readonly options?: Partial<ReconcilerOptions>;
 }
 
 /** A reconciler with everything it works with, open. */
 export interface Composition {
   readonly reconciler: Reconciler;
-  readonly hosts: SimHosts;
+  /** null while the manifests name no simulated host. */
+  readonly world: () => SimWorld | null;
   readonly journal: Journal;
   readonly clock: Clock;
   /** Stops the reconciler, then closes what it works with. */
@@ -33,15 +38,19 @@ export interface Composition {
 }
 
 /** Wires adapters to ports. Throws a UserError when another process has the state folder, or it can't be used. */
-export function compose({ state, fleet, source, clock, log, speed, options }: ComposeOptions): Composition {
+export function compose({ state, fleet, source, clock, log, speed, environment, options }: ComposeOptions): Composition {
   openStateFolder(state);
   const journal = openJournal({ path: state.journal, fleet });
-  const hosts = createSimHosts({ clock, seed: `${fleet} ${clock.now()}`, speed, store: openSimStore(state.sim) });
-  const buildDesired = definingHosts(hosts);
-  const reconciler = createReconciler({ hosts, source, journal, clock, log, buildDesired, createPlanner, check }, options);
+  let simulated: SimHosts | null = null;
+  const sim = (): SimHosts =>
+    (simulated ??= createSimHosts({ clock, seed: `${fleet} ${clock.now()}`, speed, store: openSimStore(state.sim) }));
+  const remote = (): Hosts => createRemoteHosts({ clock, log, stateDir: state.dir, environment: definedOnly(environment) });
+  const hosts = createHosts({ sim, remote });
+  const buildDesired = definingHosts(sim);
+  const reconciler = createReconciler({ hosts, source, journal, clock, log, buildDesired, createPlanner, check }, { ...options, fleet });
   return {
     reconciler,
-    hosts,
+    world: () => simulated?.world ?? null,
     journal,
     clock,
     async close() {
@@ -53,12 +62,17 @@ export function compose({ state, fleet, source, clock, log, speed, options }: Co
   };
 }
 
+function definedOnly(environment: Readonly<Record<string, string | undefined>>): Record<string, string> {
+  return Object.fromEntries(Object.entries(environment).filter((entry): entry is [string, string] => entry[1] !== undefined));
+}
+
 /** Builds Desired, and makes the simulated machines that it names before anybody asks for them. */
-function definingHosts(hosts: SimHosts): BuildDesired {
+function definingHosts(sim: () => SimHosts): BuildDesired {
   const builder = createDesiredBuilder();
   return (manifests: Manifests): ReturnType<BuildDesired> => {
     const built: { desired: ReturnType<BuildDesired>["desired"]; problems: readonly ManifestProblem[] } = builder.build(manifests);
-    if (built.desired !== null) hosts.world.define(built.desired.hosts);
+    const simulated = built.desired?.hosts.filter(({ agent }) => agent === "sim") ?? [];
+    if (simulated.length > 0) sim().world.define(simulated);
     return built;
   };
 }

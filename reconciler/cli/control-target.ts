@@ -14,7 +14,7 @@ import { desiredFromFolder } from "./folder.ts";
 import { whatIf } from "./what-if.ts";
 
 /** What the control server shows and does, over a running reconciler. */
-export function controlTarget({ reconciler, hosts, journal, clock }: Composition, fleet: string): ControlTarget {
+export function controlTarget({ reconciler, world, journal, clock }: Composition, fleet: string): ControlTarget {
   const picture = (): Picture => pictureOf(reconciler, clock);
   const loader = createManifestLoader();
   return {
@@ -25,7 +25,7 @@ export function controlTarget({ reconciler, hosts, journal, clock }: Composition
     nudge: () => reconciler.nudge(),
     planFolder: (dir, signal) => planFolder(picture(), loader, dir, signal),
     subscribe: (listener) => tellLive(reconciler, clock, listener),
-    simulate: (host, fault) => simulate(hosts.world, host, fault),
+    simulate: (host, fault) => simulate(world(), host, fault),
   };
 }
 
@@ -71,8 +71,8 @@ async function planFolder({ input }: Picture, loader: ManifestLoader, dir: strin
 /** Until it is switched on again. */
 const FOREVER_MS = 2 ** 31 - 1;
 
-function simulate(world: SimWorld, host: string, fault: SimFault): void {
-  if (!world.names().includes(host))
+function simulate(world: SimWorld | null, host: string, fault: SimFault): void {
+  if (world === null || !world.names().includes(host))
     throw new UserError("no-such-object", `there is no simulated host '${host}'`, "List them with: setpoint get hosts");
   switch (fault) {
     case "off":

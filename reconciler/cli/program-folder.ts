@@ -46,13 +46,21 @@ function addApply(program: Command, terminal: Terminal, finish: Finish): void {
     .command("apply")
     .usage("DIR [options]")
     .description("make the hosts match a folder once; exit 0: they do, 3: blocked, 1: error")
-    .argument("<dir>", "folder with manifests")
+    .argument("[dir]", "folder with manifests")
+    .option("--local", "on this machine's own Docker, with nothing else installed; a HostPool is made up where none is written")
+    .option("--delete", "with --local: take away what was applied")
     .option("--once", "end when the fleet is as desired (the default; `setpoint daemon` keeps watching)")
     .option("--timeout <duration>", "give up after", durationMs, 600_000)
     .addOption(speedOption())
     .addOption(stateOption())
     .addOption(fleetOption())
-    .action((dir: string, options) => finish(import("./verbs/apply.ts").then(({ apply }) => apply(terminal, dir, options))));
+    .action((dir: string | undefined, options, command: Command) => {
+      if (options.local !== true) return finish(import("./verbs/apply.ts").then(({ apply }) => apply(terminal, dir, options)));
+      // The fleet of this machine is its user's own, unless one is named.
+      const fleet = command.getOptionValueSource("fleet") === "default" ? null : (options.fleet as string);
+      const local = { ...options, fleet, delete: options.delete === true };
+      return finish(import("./verbs/apply-local.ts").then(({ applyLocal }) => applyLocal(terminal, dir, local)));
+    });
 }
 
 function addDaemon(program: Command, terminal: Terminal, finish: Finish): void {

@@ -1,6 +1,7 @@
 import { Command, CommanderError } from "commander";
 import { printFailure } from "./fail.ts";
 import type { Finish } from "./finish.ts";
+import { addAgentVerbs } from "./program-agent.ts";
 import { FLEET_VERBS } from "./program-fleet.ts";
 import { FOLDER_VERBS } from "./program-folder.ts";
 import type { Terminal } from "./terminal.ts";
@@ -48,7 +49,7 @@ function buildProgram(terminal: Terminal, version: string, finish: Finish): Comm
     getErrHelpWidth: () => Math.min(terminal.err.columns(), 120),
   });
   program.exitOverride();
-  for (const add of [...FOLDER_VERBS, ...FLEET_VERBS]) add(program, terminal, finish);
+  for (const add of [...FOLDER_VERBS, ...FLEET_VERBS, addAgentVerbs]) add(program, terminal, finish);
   program.action(() => program.outputHelp());
   return program;
 }

@@ -34,9 +34,19 @@ export interface DesiredPool {
     readonly vlan: number | null;
     /** Addresses or ranges `a-b` never leased; sorted. */
     readonly reserved: readonly string[];
+    /** On real hosts: a network of Docker's own on each, or ports on an Open vSwitch bridge. */
+    readonly driver: "bridge" | "ovs";
+    readonly bridge: string;
+    readonly datapath: "system" | "netdev";
+    /** Bytes. */
+    readonly mtu: number;
+    /** VXLAN between the hosts; null: they share a network already. */
+    readonly overlay: { readonly vni: number } | null;
   };
   readonly storage: { readonly trashKeepForMs: number };
   readonly cpuOvercommit: number;
+  /** CPUs of every host that Sets never use, as the kernel writes lists, by who uses them; null: none. */
+  readonly isolation: { readonly ovs: string | null; readonly vms: string | null };
   readonly memoryReserveBytes: number;
   /** Share of capacity (0..1) at which the alarm rings. */
   readonly watermark: number;
@@ -50,6 +60,8 @@ export interface DesiredPool {
   };
   /** Destroys allowed per pass and zone: the smaller of the two, never below one. */
   readonly budget: { readonly percent: number; readonly count: number };
+  /** `best-effort`: a host without the driver for a rate, io limit or VLAN takes the Set all the same, without that. */
+  readonly limits: "required" | "best-effort";
   readonly source: SourcePosition;
 }
 
@@ -62,8 +74,13 @@ export interface DesiredHost {
   /** `zone/rack`, unique in the fleet; a host written without a rack is one of its own: `zone/host`. */
   readonly rack: string;
   readonly labels: Readonly<Record<string, string>>;
+  /** What core/agent-address.ts parses. */
   readonly agent: string;
-  /** Allocatable: the manifest's capacity after the pool's memory reserve and CPU overcommit. */
+  /** IPv4 in the network that connects the hosts; null where nothing needs it. */
+  readonly address: string | null;
+  /** CPUs that Sets may use, as the kernel writes lists; null: all. */
+  readonly cpus: string | null;
+  /** Allocatable: the manifest's capacity less isolated CPUs, after the pool's memory reserve and CPU overcommit. */
   readonly capacity: Resources;
   readonly state: HostState;
 }

@@ -56,6 +56,35 @@ export interface HostPool {
        * Addresses, or ranges `first-last`, that Instances never get.
        */
       reserved?: string[];
+      /**
+       * How Instances are connected on real hosts. `bridge`: a network of Docker's own on each host, nothing else needed, Instances are reached through published ports. `ovs`: ports on an Open vSwitch bridge, one network over all hosts, with VLAN and rates. Default: bridge for a pool of one real host without vlan, overlay or datapath, else ovs.
+       */
+      driver?: "bridge" | "ovs";
+      /**
+       * Name of the bridge on every host. An Open vSwitch bridge is made when it is missing; its other ports are never touched. Default: setpoint0.
+       */
+      bridge?: string;
+      /**
+       * Of an ovs bridge: `system` is the kernel's datapath, `netdev` the one in user space. Default: system.
+       */
+      datapath?: "system" | "netdev";
+      /**
+       * Largest packet of the Instances' ports, bytes. Default: 1500, with an overlay 1446.
+       */
+      mtu?: number;
+      /**
+       * One flat network over VXLAN between the pool's hosts, for hosts that share no layer 2 network. Needs `address` on every host.
+       */
+      overlay?: {
+        /**
+         * The kind of overlay; always true.
+         */
+        vxlan?: true;
+        /**
+         * VXLAN network id, the same on all hosts of the pool, 1 to 16777215.
+         */
+        vni: number;
+      };
     };
     /**
      * Disks of the pool.
@@ -79,6 +108,19 @@ export interface HostPool {
        * Cores reserved by Instances may be this many times the cores a host has. Default: 1.
        */
       overcommit?: number;
+      /**
+       * CPUs of every host that Sets never use; Sets get the rest, and `capacity.cpu` less these is what can be reserved.
+       */
+      isolation?: {
+        /**
+         * CPUs that belong to Open vSwitch, as the kernel writes lists, such as 0-1 or 2-9,12.
+         */
+        ovs?: string;
+        /**
+         * CPUs that belong to virtual machines beside Docker, as the kernel writes lists, such as 0-1 or 2-9,12.
+         */
+        vms?: string;
+      };
     };
     /**
      * How the hosts' memory is shared out.
@@ -128,6 +170,10 @@ export interface HostPool {
       count?: number;
     };
     /**
+     * What to do on a host that lacks the driver for a rate, io limit or VLAN that a Set asks for. `required`: the Set is not placed there. `best-effort`: it is, without that limit, and the plan says so. Default: required.
+     */
+    limits?: "required" | "best-effort";
+    /**
      * The hosts, one entry for each or for a range of equal ones.
      *
      * @minItems 1
@@ -167,9 +213,13 @@ export interface Host {
    */
   name: string;
   /**
-   * How to reach the host's agent: `sim` is a simulated host. Default: sim.
+   * How to reach the host's agent: `sim` (a simulated host), `unix:///path` (a socket on this machine) or `ssh://[user@]host[:port]`. In a range of hosts `{host}` stands for each one's name. Default: sim.
    */
-  agent?: "sim";
+  agent?: string;
+  /**
+   * The host's own IPv4 address in the network that connects the hosts; needed where the pool has an overlay. For a range of hosts a range `first-last` of equally many addresses.
+   */
+  address?: string;
   /**
    * The data centre room the host stands in.
    */

@@ -159,7 +159,7 @@ function takeHosts(state: PlannerState, input: PlanInput, dirty: Set<string>, re
     for (const set of state.sightings.update(name, observation)) dirty.add(set);
     for (const set of floorChanges(before, observation)) state.open.add(set);
     observations.set(name, observation);
-    if (!hosts.statuses.has(name)) moved.add(name);
+    if (!hosts.statuses.has(name) || before?.capabilities.join() !== observation?.capabilities.join()) moved.add(name);
   }
   for (const name of observations.keys()) {
     if (input.fleet.has(name)) continue;
@@ -167,7 +167,7 @@ function takeHosts(state: PlannerState, input: PlanInput, dirty: Set<string>, re
     observations.delete(name);
     moved.add(name);
   }
-  // A host that changed in reach or state matters to every Set that holds room there.
+  // A host that changed in reach, state or what it can enforce matters to every Set that holds room there.
   for (const name of moved) for (const set of state.setsOn.get(name) ?? []) state.open.add(set);
 }
 
@@ -223,7 +223,8 @@ function refreshSet(state: PlannerState, input: PlanInput, name: string): void {
   if (settled !== null) {
     const { slots, wakeAtMs } = settled;
     takeHoldings(state, name, settled.holdings);
-    const problems = settled.shortfall === null ? [] : [shortfallProblem(name, settled.shortfall)];
+    const shortfall = settled.shortfall === null ? null : shortfallProblem(name, settled.shortfall);
+    const problems = [shortfall, settled.unenforced].filter((problem) => problem !== null);
     const result = { name, changes: [], events: [], problems, wakeAtMs, unchanged: slots };
     state.sets.set(name, { desired, memory, known: null, holdings: settled.holdings, result: null });
     setResult(state, name, result);

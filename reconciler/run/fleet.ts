@@ -1,7 +1,13 @@
 import type { Fleet, HostObservation } from "../core/observation.ts";
+import type { HostSettings } from "../core/host-settings.ts";
 import { CLOCK_DRIFT } from "../plan/fleet/host-status.ts";
-import type { FollowedHost } from "./follow.ts";
 import type { Clock, HostsListener } from "./ports.ts";
+
+/** What the keeper has to know of a followed host. */
+export interface KeptHost {
+  readonly name: string;
+  readonly settings: Pick<HostSettings, "leaseForMs">;
+}
 
 /** What is known of every followed host, kept current by its listener. */
 export interface FleetKeeper {
@@ -9,7 +15,7 @@ export interface FleetKeeper {
   readonly views: Fleet;
   readonly listener: HostsListener;
   /** Keep exactly these hosts; new ones begin as never heard. */
-  follow(hosts: readonly Pick<FollowedHost, "name" | "leaseForMs">[]): void;
+  follow(hosts: readonly KeptHost[]): void;
   /** Nothing is known to keep this host from being worked on: it was observed and no problem is open. */
   reachable(host: string): boolean;
   /** The host's newest observation contains `version` of that run of its agent, or comes from another run. */
@@ -100,12 +106,8 @@ interface Followed {
   readonly leases: Map<string, number | null>;
 }
 
-function followExactly(
-  { views, unheard, leases }: Followed,
-  hosts: readonly Pick<FollowedHost, "name" | "leaseForMs">[],
-  nowMs: number,
-): void {
-  const wanted = new Map(hosts.map((host) => [host.name, host.leaseForMs]));
+function followExactly({ views, unheard, leases }: Followed, hosts: readonly KeptHost[], nowMs: number): void {
+  const wanted = new Map(hosts.map((host) => [host.name, host.settings.leaseForMs]));
   for (const host of views.keys()) {
     if (wanted.has(host)) continue;
     views.delete(host);

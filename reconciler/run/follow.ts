@@ -1,18 +1,16 @@
 import type { Desired } from "../core/desired.ts";
+import type { HostSettings } from "../core/host-settings.ts";
 import type { Memory } from "../core/memory.ts";
-
-/** A host to be followed, as the Hosts port takes it. */
-export interface FollowedHost {
-  readonly name: string;
-  readonly agent: string;
-  readonly leaseForMs: number | null;
-}
+import type { FollowedHost } from "./ports.ts";
 
 /** All hosts of the manifests, and those of `before` that left the manifests but still hold an Instance to be moved away. */
-export function hostsToFollow(desired: Desired, before: readonly FollowedHost[], memory: Memory): FollowedHost[] {
-  const wanted = desired.hosts.map(({ name, agent, pool }) => {
-    return { name, agent, leaseForMs: desired.pools.get(pool)?.failure.leaseForMs ?? null };
-  });
+export function hostsToFollow(
+  desired: Desired,
+  settings: ReadonlyMap<string, HostSettings>,
+  before: readonly FollowedHost[],
+  memory: Memory,
+): FollowedHost[] {
+  const wanted = desired.hosts.map(({ name, agent }) => ({ name, agent, settings: settings.get(name)! }));
   const names = new Set(wanted.map((host) => host.name));
   const left = before.filter((host) => !names.has(host.name));
   if (left.length === 0) return wanted;

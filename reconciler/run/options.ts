@@ -4,6 +4,8 @@ import type { SourceReaderOptions } from "./source-reader.ts";
 
 /** Every limit and time of a reconciler; times in milliseconds. */
 export interface ReconcilerOptions extends ExecuteLimits, LoopOptions, SourceReaderOptions {
+  /** Owner name on everything the reconciler creates; every agent is told. */
+  readonly fleet: string;
   /** A pass waits this long after a change on a host where steps are under way: the change is most likely theirs. */
   readonly busyHostMs: number;
   /** Longest wait for started actions when stopping. */
@@ -17,6 +19,7 @@ export interface ReconcilerOptions extends ExecuteLimits, LoopOptions, SourceRea
 }
 
 export const DEFAULT_OPTIONS: ReconcilerOptions = {
+  fleet: "setpoint",
   perHost: 8,
   total: 256,
   groupMs: 2,

@@ -1,7 +1,8 @@
+import type { ActionResult, ApplyRequest } from "../core/agent-wire.ts";
 import type { JournalEvent } from "../core/events.ts";
+import type { HostSettings } from "../core/host-settings.ts";
 import type { Memory } from "../core/memory.ts";
 import type { HostObservation } from "../core/observation.ts";
-import type { Action } from "../core/plan.ts";
 import type { Manifests, ManifestProblem } from "../core/manifests.ts";
 
 /** Time, passed in so that the simulation can own it. */
@@ -20,10 +21,7 @@ export interface Hosts {
    * Follow exactly these hosts from now on (idempotent; called again when the list changes). The listener hears
    * every full observation, every sign of life between them, and every loss with its reason.
    */
-  follow(
-    hosts: readonly { readonly name: string; readonly agent: string; readonly leaseForMs: number | null }[],
-    listener: HostsListener,
-  ): void;
+  follow(hosts: readonly FollowedHost[], listener: HostsListener): void;
   /** A full observation made after this call. Rejects with a HostError, or when aborted. */
   observe(host: string, signal: AbortSignal): Promise<HostObservation>;
   /**
@@ -34,28 +32,19 @@ export interface Hosts {
   close(): Promise<void>;
 }
 
+/** A host to be followed. */
+export interface FollowedHost {
+  readonly name: string;
+  /** What core/agent-address.ts parses. */
+  readonly agent: string;
+  /** The same object as long as nothing in it changed. */
+  readonly settings: HostSettings;
+}
+
 export interface HostsListener {
   observed(host: string, observation: HostObservation): void;
   heard(host: string): void;
   lost(host: string, problem: string): void;
-}
-
-export interface ApplyRequest {
-  readonly actions: readonly Action[];
-}
-
-export interface ActionResult {
-  /** `Action.number`. */
-  readonly number: number;
-  readonly outcome: "done" | "failed" | "refused";
-  /** Error code, e.g. `image-not-found`, `stale-generation`, `not-ours`; empty when done. */
-  readonly code: string;
-  /** For people; empty when done. */
-  readonly message: string;
-  /** `permanent`: the same input will fail again. */
-  readonly retry: "transient" | "permanent";
-  /** The first HostObservation.version of this boot that contains the effect. */
-  readonly version: number;
 }
 
 /** A host that could not be reached or did not answer. */

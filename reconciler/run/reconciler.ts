@@ -2,16 +2,17 @@ import type { Desired } from "../core/desired.ts";
 import type { EventBody } from "../core/events.ts";
 import type { Memory } from "../core/memory.ts";
 import type { Fleet } from "../core/observation.ts";
+import { createSettingsReader, type SettingsReader } from "../plan/desired/host-settings.ts";
 import { createExecutor, type Executor, type InFlight } from "./execute.ts";
 import { createFleet, type FleetKeeper } from "./fleet.ts";
-import { type FollowedHost, hostsToFollow } from "./follow.ts";
+import { hostsToFollow } from "./follow.ts";
 import { JournalError } from "./fold/draft.ts";
 import { type Ledger, openLedger } from "./ledger.ts";
 import { logEvents, logPass } from "./log-events.ts";
 import { createLoop, type Loop } from "./loop.ts";
 import { DEFAULT_OPTIONS, type ReconcilerOptions } from "./options.ts";
 import { createPasses, type Passes, type PassPorts, type PassResult } from "./pass.ts";
-import type { Clock, Hosts, Journal, Log, Source } from "./ports.ts";
+import type { Clock, FollowedHost, Hosts, Journal, Log, Source } from "./ports.ts";
 import { type BuildDesired, createRevisions, destroysFrozen, type Revisions, type SourceStatus } from "./revisions.ts";
 import { createSourceReader, type SourceReader } from "./source-reader.ts";
 
@@ -117,6 +118,7 @@ class FleetReconciler implements Reconciler {
   #running: Promise<unknown> = Promise.resolve();
   #followed: Desired | null = null;
   #hosts: readonly FollowedHost[] = [];
+  readonly #readSettings: SettingsReader;
   #followedAtMs = 0;
   #listening = true;
   #pass: PassResult | null = null;
@@ -128,6 +130,7 @@ class FleetReconciler implements Reconciler {
     this.#reportCrash = resolve;
     this.#ports = ports;
     this.#options = options;
+    this.#readSettings = createSettingsReader(options.fleet);
     const { clock, hosts, source, log } = ports;
     this.#startedAtMs = clock.now();
     this.#startedMonotonicMs = clock.monotonic();
@@ -277,7 +280,7 @@ class FleetReconciler implements Reconciler {
     this.#followed = desired;
     this.#followedAtMs = this.#ports.clock.monotonic();
     const memory = this.#ledger.memory();
-    this.#hosts = hostsToFollow(desired, this.#hosts, memory);
+    this.#hosts = hostsToFollow(desired, this.#readSettings(desired), this.#hosts, memory);
     this.#fleet.follow(this.#hosts);
     this.#ports.hosts.follow(this.#hosts, this.#fleet.listener);
     if (!isFirst) return;

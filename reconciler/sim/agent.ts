@@ -1,6 +1,8 @@
+import type { HostSettings } from "../core/host-settings.ts";
 import { slotKey } from "../core/ids.ts";
 import type { Action } from "../core/plan.ts";
-import type { ActionResult, Clock } from "../run/ports.ts";
+import type { ActionResult } from "../core/agent-wire.ts";
+import type { Clock } from "../run/ports.ts";
 import { instanceOf, isLive, putInstance, touch, type SimHost, type SimInstance } from "./host-state.ts";
 import { ENGINE_PARALLELISM, stepDurationMs } from "./latency.ts";
 import type { Random } from "./random.ts";
@@ -99,9 +101,10 @@ export class SimAgent {
     for (const look of woken) look();
   }
 
-  /** The reconciler echoed the heartbeat sent at this monotonic time. */
-  renewLease(sentAtMs: number, leaseForMs: number | null): void {
+  /** The reconciler echoed the heartbeat sent at this monotonic time, having said how it wants the host. */
+  renewLease(sentAtMs: number, { leaseForMs, limits = "required" }: Pick<HostSettings, "leaseForMs" | "limits">): void {
     this.#leaseForMs = leaseForMs;
+    this.host.limits = limits;
     this.#leaseRenewedAtMs = sentAtMs;
   }
 

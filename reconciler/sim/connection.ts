@@ -1,5 +1,7 @@
+import type { HostSettings } from "../core/host-settings.ts";
 import type { HostObservation } from "../core/observation.ts";
-import { HostError, type ActionResult, type ApplyRequest, type Clock, type Hosts, type HostsListener } from "../run/ports.ts";
+import type { ActionResult, ApplyRequest } from "../core/agent-wire.ts";
+import { HostError, type Clock, type FollowedHost, type Hosts, type HostsListener } from "../run/ports.ts";
 import type { SimAgent } from "./agent.ts";
 import { observe } from "./host-state.ts";
 import type { SimNetwork } from "./network.ts";
@@ -27,12 +29,10 @@ const MISSED_HEARTBEATS = 3;
 /** How long a request waits for a host that does not answer, milliseconds. */
 const ANSWER_WITHIN_MS = 10_000;
 
-type Followed = Parameters<Hosts["follow"]>[0][number];
-
 /** The reconciler's side of its conversation with one host. */
 interface Link {
   readonly host: string;
-  leaseForMs: number | null;
+  settings: HostSettings;
   up: boolean;
   problem: string;
   /** Run of the agent the link was made to. */
@@ -58,7 +58,7 @@ export class SimConnection implements Hosts {
     this.#world = world;
   }
 
-  follow(hosts: readonly Followed[], listener: HostsListener): void {
+  follow(hosts: readonly FollowedHost[], listener: HostsListener): void {
     if (this.#closed) return;
     this.#listener = listener;
     const names = new Set(hosts.map((host) => host.name));
@@ -68,10 +68,10 @@ export class SimConnection implements Hosts {
       this.#failWaiting(link, "the host is followed no more");
       link.up = false;
     }
-    for (const { name, leaseForMs } of hosts) {
+    for (const { name, settings } of hosts) {
       const link = this.#links.get(name);
-      if (link !== undefined) link.leaseForMs = leaseForMs;
-      else this.#open(name, leaseForMs);
+      if (link !== undefined) link.settings = settings;
+      else this.#open(name, settings);
     }
   }
 
@@ -129,10 +129,10 @@ export class SimConnection implements Hosts {
     });
   }
 
-  #open(name: string, leaseForMs: number | null): void {
+  #open(name: string, settings: HostSettings): void {
     const problem = "not connected yet";
     const rest = { boot: 0, missed: 0, sent: -1, pushing: false, waiting: new Set<(error: HostError) => void>(), held: [] };
-    const link: Link = { host: name, leaseForMs, up: false, problem, ...rest };
+    const link: Link = { host: name, settings, up: false, problem, ...rest };
     this.#links.set(name, link);
     this.#world.timers.after(this.#world.random.between(5, 30), () => {
       if (this.#links.get(name) !== link || link.up) return;
@@ -147,7 +147,7 @@ export class SimConnection implements Hosts {
     const member = this.#world.member(link.host);
     if (member === null || !member.agent.listening || member.network.toHostCut || member.network.fromHostCut) return;
     Object.assign(link, { up: true, problem: "", boot: member.agent.host.boot, missed: 0, sent: -1 });
-    member.agent.renewLease(this.#world.clock.monotonic(), link.leaseForMs);
+    member.agent.renewLease(this.#world.clock.monotonic(), link.settings);
     this.#push(link);
   }
 
@@ -167,7 +167,7 @@ export class SimConnection implements Hosts {
     }
     link.missed = 0;
     this.#listener?.heard(link.host);
-    if (!network.toHostCut) agent.renewLease(this.#world.clock.monotonic(), link.leaseForMs);
+    if (!network.toHostCut) agent.renewLease(this.#world.clock.monotonic(), link.settings);
     const held = link.held;
     link.held = [];
     for (const reply of held) reply();

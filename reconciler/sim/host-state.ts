@@ -10,6 +10,8 @@ export interface SimHost {
   readonly name: string;
   capacity: Resources;
   readonly capabilities: Set<Capability>;
+  /** As the reconciler last said: best-effort does steps without the limits for which a driver is missing. */
+  limits: "required" | "best-effort";
   powered: boolean;
   /** Counts runs of the agent; part of `HostObservation.boot`. */
   boot: number;
@@ -61,6 +63,7 @@ export function createHostState(host: Pick<DesiredHost, "name" | "capacity">, ch
     name: host.name,
     capacity: host.capacity,
     capabilities: new Set(ALL_CAPABILITIES),
+    limits: "required",
     powered: true,
     boot: 1,
     version: 1,

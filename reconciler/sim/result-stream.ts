@@ -1,4 +1,4 @@
-import type { ActionResult } from "../run/ports.ts";
+import type { ActionResult } from "../core/agent-wire.ts";
 
 /** Results of one request as they come: ends after the expected number, throws what it was failed with. */
 export class ResultStream implements AsyncIterable<ActionResult> {

@@ -1,6 +1,6 @@
 import { slotKey } from "../core/ids.ts";
 import type { Action, ActionKind } from "../core/plan.ts";
-import type { ActionResult } from "../run/ports.ts";
+import type { ActionResult } from "../core/agent-wire.ts";
 import { floorOf, instanceOf, type ForeignObject, type SimHost, type SimInstance } from "./host-state.ts";
 
 /**

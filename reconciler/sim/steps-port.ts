@@ -3,11 +3,17 @@ import { dropPort, putPort, type SimHost, type SimPort } from "./host-state.ts";
 import { DONE, refused, refuseIncapable, refuseStale, type Of, type Verdict } from "./step.ts";
 
 export function checkAttach(host: SimHost, action: Of<"attachPort">): Verdict | null {
-  const stale = refuseStale(host, action) ?? refuseIncapable(host, "ovs");
+  const stale = refuseStale(host, action) ?? refuseUnswitched(host);
   if (stale !== null) return stale;
-  if ((action.ingressBps !== null || action.egressBps !== null) && !host.capabilities.has("tc")) return refuseIncapable(host, "tc");
+  if (host.limits === "required" && (action.ingressBps !== null || action.egressBps !== null) && !host.capabilities.has("tc"))
+    return refuseIncapable(host, "tc");
   const port = host.slots.get(slotKey(action.set, action.index))?.port ?? null;
   return (port !== null && isAsAsked(port, action) ? DONE : null) ?? refuseTakeover(host, action, port) ?? refuseTakenAddress(host, action);
+}
+
+/** Hosts that need not keep limits get along with Docker's own bridge. */
+function refuseUnswitched(host: SimHost): Verdict | null {
+  return host.limits === "required" ? refuseIncapable(host, "ovs") : null;
 }
 
 function isAsAsked(port: SimPort, action: Of<"attachPort">): boolean {
@@ -54,7 +60,7 @@ export function checkDetach(host: SimHost, action: Of<"detachPort">): Verdict | 
   const key = slotKey(action.set, action.index);
   const port = host.slots.get(key)?.port ?? null;
   if (port === null || port.generation > action.generation) return DONE;
-  return refuseServing(host, key, action.generation) ?? refuseServing(host, key, port.generation) ?? refuseIncapable(host, "ovs");
+  return refuseServing(host, key, action.generation) ?? refuseServing(host, key, port.generation) ?? refuseUnswitched(host);
 }
 
 export function finishDetach(host: SimHost, action: Of<"detachPort">): Verdict {

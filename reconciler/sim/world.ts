@@ -1,7 +1,8 @@
 import type { DesiredHost } from "../core/desired.ts";
 import { slotKey } from "../core/ids.ts";
 import type { Action } from "../core/plan.ts";
-import type { ActionResult, Clock, Hosts } from "../run/ports.ts";
+import type { ActionResult } from "../core/agent-wire.ts";
+import type { Clock, Hosts } from "../run/ports.ts";
 import { SimAgent } from "./agent.ts";
 import { SimConnection, type SimMember } from "./connection.ts";
 import type { Fault } from "./faults.ts";

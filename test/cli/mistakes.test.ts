@@ -36,7 +36,8 @@ afterAll(() => {
   here.remove();
 });
 
-const VERBS = "init, validate, plan, apply, daemon, demo, status, get, explain, trace, hold, release, confirm, host, sim, completion";
+const VERBS =
+  "init, validate, plan, apply, daemon, demo, status, get, explain, trace, hold, release, confirm, host, sim, completion, agent";
 const DURATION = "Allowed: whole numbers with d, h, m, s, ms from large to small, such as `90s`, `1h30m`, `500ms`.";
 const LONG = "x".repeat(110);
 

@@ -110,6 +110,8 @@ describe("canonical form", () => {
         rack: `a/${name}`,
         labels: { a: "2", z: "1" },
         agent: "sim",
+        address: null,
+        cpus: null,
         capacity: { cpuMillis: 18_400, memoryBytes: 60 * 1024 ** 3, diskBytes: 0, ingressBps: 1e10, egressBps: 1e10 },
         state: "active",
       })),
@@ -119,6 +121,8 @@ describe("canonical form", () => {
       watermark: 0.8,
       failure: { suspectAfterMs: 10_000, lostAfterMs: 60_000, brake: 0.3, leaseForMs: null },
       budget: { percent: 10, count: 20 },
+      isolation: { ovs: null, vms: null },
+      limits: "required",
     });
   });
 });

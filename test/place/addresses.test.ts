@@ -87,7 +87,7 @@ test("agrees with a plain table through any history, and the order of holds does
 });
 
 test("a /15 is leased to its last address, lowest first", () => {
-  const pool = createAddressPool({ cidr: "10.0.0.0/15", gateway: "10.0.0.1", vlan: null, reserved: [] });
+  const pool = createAddressPool({ cidr: "10.0.0.0/15", gateway: "10.0.0.1", reserved: [] });
   const first = parseAddress("10.0.0.2")!;
   const count = 131_072 - 3;
   expect(freeAddressCount(pool)).toBe(count);

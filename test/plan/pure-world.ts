@@ -1,4 +1,4 @@
-import type { Desired, DesiredHost, DesiredSet } from "../../reconciler/core/desired.ts";
+import type { Capability, Desired, DesiredHost, DesiredSet } from "../../reconciler/core/desired.ts";
 import type { EventBody } from "../../reconciler/core/events.ts";
 import { slotKey } from "../../reconciler/core/ids.ts";
 import type { Memory } from "../../reconciler/core/memory.ts";
@@ -28,8 +28,11 @@ interface PureHost {
   version: number;
   heardAtMs: number;
   silent: boolean;
+  capabilities: readonly Capability[];
   observation: HostObservation | null;
 }
+
+const ALL: readonly Capability[] = ["cgroup", "docker", "lvm", "ovs", "tc"];
 
 /** What came of one pass in the pure world. */
 export interface PassResult {
@@ -72,6 +75,14 @@ export class PureWorld {
 
   host(name: string): PureHost {
     return this.hosts.get(name)!;
+  }
+
+  /** Drivers come and go. */
+  setCapabilities(name: string, capabilities: readonly Capability[]): void {
+    const host = this.host(name);
+    host.capabilities = capabilities;
+    host.version++;
+    host.observation = null;
   }
 
   /** The reconciler is started again: what it worked out is forgotten, the journal is not. */
@@ -224,7 +235,7 @@ function assertSettled(input: PlanInput): void {
 
 function newHost(desired: DesiredHost, heardAtMs: number): PureHost {
   const nothing = { instances: [], ports: [], volumes: [], trash: [], images: [], floors: {} };
-  return { name: desired.name, desired, ...nothing, version: 0, heardAtMs, silent: false, observation: null };
+  return { name: desired.name, desired, ...nothing, version: 0, heardAtMs, silent: false, capabilities: ALL, observation: null };
 }
 
 function observe(host: PureHost): HostObservation {
@@ -235,7 +246,7 @@ function observe(host: PureHost): HostObservation {
     boot: "1",
     version,
     capacity: desired.capacity,
-    capabilities: ["cgroup", "docker", "lvm", "ovs", "tc"],
+    capabilities: host.capabilities,
     instances: [...instances].sort(compareInstances),
     volumes: [...volumes],
     trash: [...trash],

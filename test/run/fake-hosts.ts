@@ -2,15 +2,8 @@ import type { JournalEvent } from "../../reconciler/core/events.ts";
 import type { HostObservation } from "../../reconciler/core/observation.ts";
 import type { Action } from "../../reconciler/core/plan.ts";
 import { NO_RESOURCES } from "../../reconciler/core/resources.ts";
-import {
-  type ActionResult,
-  type ApplyRequest,
-  type Clock,
-  HostError,
-  type Hosts,
-  type HostsListener,
-  type Journal,
-} from "../../reconciler/run/ports.ts";
+import type { ActionResult, ApplyRequest } from "../../reconciler/core/agent-wire.ts";
+import { type Clock, HostError, type Hosts, type HostsListener, type Journal } from "../../reconciler/run/ports.ts";
 
 /** What a fake host does with one action. */
 export type Behaviour =

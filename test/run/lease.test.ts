@@ -41,9 +41,9 @@ describe("a lease that a commit changes while a host is cut off", () => {
   test("shorter: the older, longer one has to run out", async () => {
     const clock = createVirtualClock(0);
     const fleet = createFleet(clock, NOBODY);
-    fleet.follow([{ name: HOST, leaseForMs: 600_000 }]);
+    fleet.follow([{ name: HOST, settings: { leaseForMs: 600_000 } }]);
     fleet.listener.heard(HOST);
-    fleet.follow([{ name: HOST, leaseForMs: 45_000 }]);
+    fleet.follow([{ name: HOST, settings: { leaseForMs: 45_000 } }]);
     await clock.advance(120_000);
     expect(fenced(fleet, desiredWith("45s"), clock.monotonic())).toBeGreaterThanOrEqual(480_000);
     // 5 % for the agent's clock, then 5 s for it to stop what it must.
@@ -56,9 +56,9 @@ describe("a lease that a commit changes while a host is cut off", () => {
   test("the first one: a host that never got it is not fenced by it", async () => {
     const clock = createVirtualClock(0);
     const fleet = createFleet(clock, NOBODY);
-    fleet.follow([{ name: HOST, leaseForMs: null }]);
+    fleet.follow([{ name: HOST, settings: { leaseForMs: null } }]);
     fleet.listener.heard(HOST);
-    fleet.follow([{ name: HOST, leaseForMs: 45_000 }]);
+    fleet.follow([{ name: HOST, settings: { leaseForMs: 45_000 } }]);
     await clock.advance(10_000_000);
     expect(fenced(fleet, desiredWith("45s"), clock.monotonic())).toBeNull();
     fleet.listener.heard(HOST);

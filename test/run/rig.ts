@@ -230,20 +230,43 @@ function desiredOf({ revision }: Manifests, hosts: readonly string[]): Desired {
     pools: new Map([["main", POOL]]),
     sets: new Map(),
     hosts: hosts.map((name) => {
-      return { name, pool: "main", zone: "z", rack: "r", labels: {}, agent: "sim", capacity: NO_RESOURCES, state: "active" };
+      return {
+        name,
+        pool: "main",
+        zone: "z",
+        rack: "r",
+        labels: {},
+        agent: "sim",
+        address: null,
+        cpus: null,
+        capacity: NO_RESOURCES,
+        state: "active",
+      };
     }),
   };
 }
 
 const POOL: DesiredPool = {
   name: "main",
-  network: { cidr: "10.0.0.0/16", gateway: "10.0.0.1", vlan: null, reserved: [] },
+  network: {
+    cidr: "10.0.0.0/16",
+    gateway: "10.0.0.1",
+    vlan: null,
+    reserved: [],
+    driver: "ovs",
+    bridge: "setpoint0",
+    datapath: "system",
+    mtu: 1500,
+    overlay: null,
+  },
   storage: { trashKeepForMs: 1 },
   cpuOvercommit: 1,
+  isolation: { ovs: null, vms: null },
   memoryReserveBytes: 0,
   watermark: 0.8,
   failure: { suspectAfterMs: 10_000, lostAfterMs: 60_000, brake: 0.3, leaseForMs: 30_000 },
   budget: { percent: 10, count: 20 },
+  limits: "required",
   source: { file: "pool.yaml", line: 1, column: 1 },
 };
 

@@ -1,7 +1,9 @@
 import type { DesiredHost } from "../../reconciler/core/desired.ts";
+import type { HostSettings } from "../../reconciler/core/host-settings.ts";
 import type { HostObservation } from "../../reconciler/core/observation.ts";
 import type { Action, ActionKind, InstanceSpec } from "../../reconciler/core/plan.ts";
-import type { ActionResult, Hosts, HostsListener } from "../../reconciler/run/ports.ts";
+import type { ActionResult } from "../../reconciler/core/agent-wire.ts";
+import type { Hosts, HostsListener } from "../../reconciler/run/ports.ts";
 import { createVirtualClock, type VirtualClock } from "../../reconciler/sim/virtual-clock.ts";
 import { SimWorld, type SimWorldOptions } from "../../reconciler/sim/world.ts";
 
@@ -10,7 +12,13 @@ const GIB = 2 ** 30;
 /** 4 cores, 8 GiB, 100 GiB of volumes. */
 export function host(name: string): DesiredHost {
   const capacity = { cpuMillis: 4000, memoryBytes: 8 * GIB, diskBytes: 100 * GIB, ingressBps: 1e9, egressBps: 1e9 };
-  return { name, pool: "main", zone: "a", rack: "a-1", labels: {}, agent: "sim", capacity, state: "active" };
+  return { name, pool: "main", zone: "a", rack: "a-1", labels: {}, agent: "sim", address: null, cpus: null, capacity, state: "active" };
+}
+
+/** Of a pool with an Open vSwitch network. */
+export function settings(host: string, leaseForMs: number | null): HostSettings {
+  const network = { cidr: "10.0.0.0/16", gateway: "10.0.0.1", vlan: null, bridge: "setpoint0", mtu: 1500, overlay: null } as const;
+  return { fleet: "test", host, leaseForMs, network: { ...network, driver: "ovs", datapath: "system" }, cpus: null, limits: "required" };
 }
 
 interface SpecChoice {
@@ -112,7 +120,7 @@ export async function bench(options: Partial<SimWorldOptions> & { count?: number
   };
   const leaseForMs = options.leaseForMs === undefined ? 15_000 : options.leaseForMs;
   hosts.follow(
-    list.map(({ name, agent }) => ({ name, agent, leaseForMs })),
+    list.map(({ name, agent }) => ({ name, agent, settings: settings(name, leaseForMs) })),
     listener,
   );
   await clock.advance(2000);

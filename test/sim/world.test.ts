@@ -3,7 +3,7 @@ import type { HostObservation } from "../../reconciler/core/observation.ts";
 import { observe } from "../../reconciler/sim/host-state.ts";
 import { createSimHosts } from "../../reconciler/sim/world.ts";
 import { createVirtualClock } from "../../reconciler/sim/virtual-clock.ts";
-import { bench, bringUpSteps, host, spec, step, type Bench } from "./fixtures.ts";
+import { bench, bringUpSteps, host, spec, step, type Bench, settings } from "./fixtures.ts";
 
 async function bringUp(at: Bench, wanted = spec(), slot: Parameters<typeof bringUpSteps>[1] = {}): Promise<void> {
   for (const action of bringUpSteps(wanted, slot)) expect(await at.run(action)).toMatchObject({ outcome: "done" });
@@ -132,7 +132,7 @@ describe("a simulated world behind its port", () => {
 
   it("answers for hosts it does not have", async () => {
     const at = await bench();
-    at.hosts.follow([{ name: "nowhere", agent: "sim", leaseForMs: null }], {
+    at.hosts.follow([{ name: "nowhere", agent: "sim", settings: settings("nowhere", null) }], {
       observed() {},
       heard() {},
       lost: (name, why) => at.log.push(`${name} ${why}`),
@@ -147,7 +147,11 @@ describe("a simulated world behind its port", () => {
     const hosts = createSimHosts({ clock, seed: 1, speed: Infinity });
     hosts.world.define([host("a-1")]);
     let seen: HostObservation | null = null;
-    hosts.follow([{ name: "a-1", agent: "sim", leaseForMs: null }], { observed: (_, now) => void (seen = now), heard() {}, lost() {} });
+    hosts.follow([{ name: "a-1", agent: "sim", settings: settings("a-1", null) }], {
+      observed: (_, now) => void (seen = now),
+      heard() {},
+      lost() {},
+    });
     await clock.advance(1);
     const results = hosts.apply("a-1", { actions: [step("pullImage", { image: "x:slow" })] }, never)[Symbol.asyncIterator]();
     const first = results.next();

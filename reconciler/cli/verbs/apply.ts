@@ -21,10 +21,14 @@ export interface ApplyOptions {
   readonly speed: number;
   readonly state?: string;
   readonly fleet: string;
+  readonly delete?: boolean;
 }
 
 /** `setpoint apply DIR`: makes the hosts match a folder, then ends. */
-export async function apply(terminal: Terminal, given: string, options: ApplyOptions): Promise<number> {
+export async function apply(terminal: Terminal, given: string | undefined, options: ApplyOptions): Promise<number> {
+  if (given === undefined) throw new UserError("usage", "apply needs the folder with the manifests", "Write it: setpoint apply DIR");
+  if (options.delete === true)
+    throw new UserError("usage", "--delete goes with --local", "To take Sets away from a fleet, remove their manifests and apply.");
   const dir = resolve(terminal.cwd, given);
   const state = stateFolder(terminal, options.state);
   await refuseWhileDaemonRuns(state);
@@ -44,12 +48,14 @@ export async function apply(terminal: Terminal, given: string, options: ApplyOpt
     log: createLog("silent", 2),
     source,
     speed: options.speed,
+    environment: terminal.env,
   });
   writeSourceNote(state, { fleet: options.fleet, source: choice });
   return await runUntilConverged(terminal, composition, options.timeout);
 }
 
-async function refuseWhileDaemonRuns(state: StateFolder): Promise<void> {
+/** Only one process may drive the hosts of a state folder. */
+export async function refuseWhileDaemonRuns(state: StateFolder): Promise<void> {
   const status = await askDaemon<object>(state, "/v1/status");
   if (status === null) return;
   throw new UserError(
@@ -59,7 +65,13 @@ async function refuseWhileDaemonRuns(state: StateFolder): Promise<void> {
   );
 }
 
-async function runUntilConverged(terminal: Terminal, composition: Composition, timeoutMs: number): Promise<number> {
+/** Runs a composition until it has nothing left to do, then closes it; the exit code. `before` is called before that. */
+export async function runUntilConverged(
+  terminal: Terminal,
+  composition: Composition,
+  timeoutMs: number,
+  before: () => void = () => undefined,
+): Promise<number> {
   const { reconciler, clock } = composition;
   const interrupted = terminal.interrupted();
   const printer = createLivePrinter(terminal.err);
@@ -70,6 +82,7 @@ async function runUntilConverged(terminal: Terminal, composition: Composition, t
     printer.end();
     return report(terminal, composition, end, timeoutMs);
   } finally {
+    before();
     stop();
     await composition.close();
   }

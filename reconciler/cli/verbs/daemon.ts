@@ -36,6 +36,7 @@ export async function daemon(terminal: Terminal, options: DaemonOptions): Promis
     log,
     source: openSource(state, choice),
     speed: options.speed,
+    environment: terminal.env,
     options: { pollMs: options.poll },
   });
   try {

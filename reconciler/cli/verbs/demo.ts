@@ -38,7 +38,15 @@ export async function demo(terminal: Terminal, options: DemoOptions): Promise<nu
   const clock = createSystemClock();
   const choice: SourceChoice = { kind: "git", repository, branch: "main", folder: "", pollMs: 5_000 };
   const log = createLog("info", join(state.dir, "demo.log"));
-  const composition = compose({ state, fleet: FLEET, clock, log, source: openSource(state, choice), speed: options.speed });
+  const composition = compose({
+    state,
+    fleet: FLEET,
+    clock,
+    log,
+    source: openSource(state, choice),
+    speed: options.speed,
+    environment: terminal.env,
+  });
   let control: ControlServer | null = null;
   try {
     control = await startControlServer(state.socket, controlTarget(composition, FLEET), (error) =>

@@ -1,3 +1,4 @@
+import { AGENT_ERRORS } from "./agent.ts";
 import { CLI_ERRORS } from "./cli.ts";
 import { DESIRED_ERRORS } from "./desired.ts";
 import type { ErrorEntry } from "./entry.ts";
@@ -17,5 +18,6 @@ export const ERRORS: Readonly<Record<string, ErrorEntry>> = {
   ...PLAN_ERRORS,
   ...RUN_ERRORS,
   ...HOST_ERRORS,
+  ...AGENT_ERRORS,
   ...CLI_ERRORS,
 };

@@ -81,6 +81,18 @@ export const CLI_ERRORS = {
     what: "The file given to --from is not a plan bundle written by --save of this version.",
     fix: "Write one with `setpoint plan DIR --save FILE`.",
   },
+  "local-docker": {
+    what: "`setpoint apply --local` can't use the Docker of this machine.",
+    fix: "Start Docker, join the group docker, or set DOCKER_HOST=unix:///path/of/docker.sock.",
+  },
+  "local-folder": {
+    what: "What runs on this machine by `--local` came from another folder; applying this one would remove it.",
+    fix: "Take it away with `setpoint apply --local --delete`, or put all manifests into one folder.",
+  },
+  "local-hosts": {
+    what: "With `--local` the manifests name more hosts than this machine, or several pools.",
+    fix: "Leave the HostPool out and let all Sets name one pool, or write a HostPool with one host whose agent is unix:///path.",
+  },
   "not-converged": {
     what: "The fleet did not reach the desired state within the time given.",
     fix: "See what it waits for with `setpoint status` and `setpoint explain`, or give more time with --timeout.",

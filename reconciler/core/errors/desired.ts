@@ -6,6 +6,14 @@ export const DESIRED_ERRORS = {
     what: "A placement Policy with `apart` selects more Sets than can be kept apart pairwise.",
     fix: "Select fewer Sets, or split the Policy into groups.",
   },
+  "bad-address": {
+    what: "The `address` of a host is none, is another host's too, or a range of hosts has not as many addresses as hosts.",
+    fix: "Give each host one address: a single one, or for `name: a-[1-5]` a range such as 192.168.50.11-192.168.50.15.",
+  },
+  "bad-agent": {
+    what: "A host's `agent` is no way to reach an agent.",
+    fix: "Write `sim`, `unix:///path/of/a.sock` or `ssh://[user@]host[:port]`; in a range of hosts `{host}` stands for each name.",
+  },
   "bad-host-range": {
     what: "A host name with brackets does not stand for a list of valid host names.",
     fix: "Write ranges like `bj-a-[001-500]`: digits in closed brackets, the smaller number first, equally many digits where there are leading zeros.",
@@ -13,6 +21,10 @@ export const DESIRED_ERRORS = {
   "bad-image": {
     what: "An image is not written as an image reference.",
     fix: "Write [registry[:port]/]repository[:tag][@sha256:digest], such as `registry.example/shop/web:1.4`.",
+  },
+  "bad-isolation": {
+    what: "The pool's `cpu.isolation` does not fit: a malformed list, a CPU in both lists or that a host does not have, or none left for Sets.",
+    fix: "Write lists as the kernel does (`0-1`, `2-9,12`), of CPUs that every host of the pool has, and leave some for Sets.",
   },
   "bad-network": {
     what: "A pool's network, gateway or reserved range is not a proper IPv4 network, address or range.",
@@ -33,6 +45,10 @@ export const DESIRED_ERRORS = {
   "config-conflict": {
     what: "Two config Policies give one environment variable or label of a Set different values.",
     fix: "Set it in one Policy only, or in the Set itself, whose own value wins.",
+  },
+  "duplicate-agent": {
+    what: "Two hosts of a pool have the same agent.",
+    fix: "Give each host its own; in a range of hosts write `{host}` for each one's name, such as ssh://{host}.",
   },
   "duplicate-container": {
     what: "Two containers of a Set have the same name.",
@@ -90,9 +106,17 @@ export const DESIRED_ERRORS = {
     what: "A limit is so small that the container could not start or nothing could pass.",
     fix: "Raise it, or leave it out for no limit.",
   },
+  "network-driver": {
+    what: "A pool's network asks Docker's own bridge for something only Open vSwitch can do.",
+    fix: "Write `driver: ovs`, or remove the field the message names.",
+  },
   "no-such-host-label": {
     what: "No host of the Set's pools and zones carries the labels it asks for.",
     fix: "Correct placement.hostLabels, or label hosts in the HostPool.",
+  },
+  "overlay-hosts": {
+    what: "A pool's overlay can't join its hosts: one lacks an `address`, has one inside the Instances' range, or there are too many hosts.",
+    fix: "Give every host an `address` in the network that connects the hosts, outside of `network.cidr`.",
   },
   "reserve-too-large": {
     what: "The memory a pool keeps for the host itself leaves none for Instances.",

@@ -6,6 +6,10 @@ export const HOST_ERRORS = {
     what: "A memory limit below what the Instance uses at present was refused.",
     fix: "Set a higher limit, or lower it again when the Instance uses less.",
   },
+  "cannot-run": {
+    what: "The container engine could not run a container's command: the image has no such program, may not execute it, or lacks the user.",
+    fix: "Correct `command`, `args` or `user` in the Set, or the image.",
+  },
   crashed: {
     what: "The containers of an Instance ended by themselves.",
     fix: "Look at the message for the exit code and at the container's log for the reason; a new image or a changed Set is tried at once.",
@@ -13,6 +17,30 @@ export const HOST_ERRORS = {
   "disk-full": {
     what: "The host has no room for an image or a volume.",
     fix: "Free disk space on the host, purge its trash, or make the volume smaller; the step is tried again.",
+  },
+  "engine-busy": {
+    what: "Too many calls wait for the host's container engine; one more was not made.",
+    fix: "Nothing: the step is tried again. If it stays, look at what keeps Docker on that host so slow (`journalctl -u docker`).",
+  },
+  "engine-failed": {
+    what: "The host's container engine refused a call for a reason that Setpoint does not know.",
+    fix: "Read the engine's own words in the message and its log (`journalctl -u docker`); the step is tried again.",
+  },
+  "engine-permission": {
+    what: "The agent may not open the socket of the host's container engine.",
+    fix: "Run the agent as root, or as a user of the socket's group (`usermod -aG docker USER`, then start the agent again).",
+  },
+  "engine-timeout": {
+    what: "The host's container engine did not answer in time; whether it carried the call out is unknown.",
+    fix: "Nothing: what is there is looked at before the step is tried again. If it stays, Docker on that host hangs: `systemctl restart docker`.",
+  },
+  "engine-too-old": {
+    what: "The host's container engine speaks an API older than Setpoint needs.",
+    fix: "Install Docker 19.03 or newer on the host (API 1.40 is the oldest that works).",
+  },
+  "engine-unreachable": {
+    what: "No container engine answers on the agent's socket.",
+    fix: "Install Docker on the host or start it (`systemctl enable --now docker`), or give the agent the path of its socket.",
   },
   "image-not-found": {
     what: "The registry has no image of that name.",
@@ -34,6 +62,14 @@ export const HOST_ERRORS = {
     what: "The host lost touch with its reconciler for longer than the pool's `leaseFor` and stopped what must not run twice.",
     fix: "Mend the network between the reconciler and the host; the Instances start again when the host is heard.",
   },
+  "limit-refused": {
+    what: "The kernel of a host did not take a limit of a container (memory, CPUs, disk).",
+    fix: "The message names the file, the value and what the kernel said: correct the limit in the Set or the CPUs in the HostPool, or repair the host's cgroups.",
+  },
+  "network-failed": {
+    what: "The host's network could not be joined to an Instance.",
+    fix: "Read the driver's own words in the message; see that the agent runs and the host's bridge is there (`setpoint agent check`). The step is tried again.",
+  },
   "no-capability": {
     what: "The host lacks a driver that the step needs (docker, lvm, ovs, tc or cgroup).",
     fix: "Install or repair the driver on the host; Sets that need it are placed elsewhere until then.",
@@ -41,6 +77,10 @@ export const HOST_ERRORS = {
   "no-capacity": {
     what: "The host has less cpu, memory or bandwidth left than the Instance reserves.",
     fix: "Nothing: the slot is planned again with what the host reports. If it stays, correct the capacity in the HostPool.",
+  },
+  "no-infra-image": {
+    what: "The host has no statically linked busybox to make the image of infra containers from.",
+    fix: "Install one on the host (`apt-get install busybox-static`), or give the agent an image to use instead.",
   },
   "not-found": {
     what: "The object a step was for is not on the host.",
@@ -53,6 +93,18 @@ export const HOST_ERRORS = {
   "not-ready": {
     what: "An image, volume or port that an Instance needs was not there when it should have started.",
     fix: "Nothing: the next plan provides what is missing first.",
+  },
+  "port-taken": {
+    what: "A port of the host that an Instance publishes is used by another program on it.",
+    fix: "Stop that program (`ss -ltnp` names it), or choose another `hostPort` in the Set; the step is tried again.",
+  },
+  "pull-failed": {
+    what: "An image could not be pulled: the registry did not answer, or ended the transfer.",
+    fix: "See that the host reaches the registry (name, proxy, certificate); the pull is tried again. An image that is on the host already needs no registry.",
+  },
+  "registry-denied": {
+    what: "The registry does not give the image to this host without a login.",
+    fix: "Let the host pull it without a login, or bring the image to the host with `docker load`; the pull is tried again.",
   },
   "stale-generation": {
     what: "A step of an older generation of a slot came late and was refused.",

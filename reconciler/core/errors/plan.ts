@@ -26,6 +26,10 @@ export const PLAN_ERRORS = {
     what: "A host was silent for longer than the pool's `suspectAfter`; it gets nothing new.",
     fix: "Nothing yet: it comes back, or it counts as lost after `lostAfter`.",
   },
+  "limits-not-enforced": {
+    what: "A Set runs on hosts that lack the driver for a rate, io limit or VLAN it asks for, as its pool's `limits: best-effort` allows.",
+    fix: "Nothing, if that is what you want. Else see `setpoint agent check` on the host for how to get the driver, or set the pool's `limits: required`.",
+  },
   "over-budget": {
     what: "A plan destroys more in one pool and zone than the pool's `budget` allows; these destroys are held, all else goes on.",
     fix: "Look at `setpoint plan`; if you mean it, confirm with the hash from the message: `setpoint confirm HASH`.",

@@ -26,7 +26,7 @@ export function sameContent(a: DesiredPool | DesiredSet, b: DesiredPool | Desire
 /** Field by field: there are thousands of hosts. */
 export function sameHost(a: DesiredHost, b: DesiredHost): boolean {
   const plain = a.pool === b.pool && a.zone === b.zone && a.rack === b.rack && a.agent === b.agent && a.state === b.state;
-  return plain && sameResources(a.capacity, b.capacity) && sameRecord(a.labels, b.labels);
+  return plain && a.address === b.address && a.cpus === b.cpus && sameResources(a.capacity, b.capacity) && sameRecord(a.labels, b.labels);
 }
 
 function sameResources(a: Resources, b: Resources): boolean {

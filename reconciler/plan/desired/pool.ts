@@ -1,16 +1,4 @@
-import {
-  containsAddress,
-  containsRange,
-  countAddresses,
-  formatAddressRange,
-  formatCidr,
-  leasableRanges,
-  parseAddress,
-  parseAddressRange,
-  parseCidr,
-  usableRange,
-} from "../../core/addresses.ts";
-import type { AddressRange, Cidr } from "../../core/addresses.ts";
+import type { Cidr } from "../../core/addresses.ts";
 import type { DesiredHost, DesiredPool } from "../../core/desired.ts";
 import { expandHostRange } from "../../core/host-range.ts";
 import type * as written from "../../core/manifest-types.ts";
@@ -18,6 +6,9 @@ import type { Loaded, ManifestProblem } from "../../core/manifests.ts";
 import { sortedRecord, sortedUnique } from "../../core/order.ts";
 import type { Resources } from "../../core/resources.ts";
 import { formatBytes, formatDuration } from "../../core/units.ts";
+import { checkHostNetwork, readNetwork } from "./network.ts";
+import { readIsolation, type Isolation } from "./isolation.ts";
+import { checkSharedAgents, readAddresses, readAgents } from "./agents.ts";
 import { createReport, readOptional, readQuantity } from "./report.ts";
 import type { Path, Report } from "./report.ts";
 
@@ -47,73 +38,28 @@ export interface ReadPool {
 export function readPool(loaded: Loaded<written.HostPool>): ReadPool {
   const { metadata, spec } = loaded.manifest;
   const report = createReport(loaded);
-  const network = readNetwork(spec.network, report);
+  const network = readNetwork(spec, report);
+  const isolation = readIsolation(spec.cpu?.isolation ?? {}, report);
   const pool: DesiredPool = {
     name: metadata.name,
-    network: {
-      cidr: network.cidr === null ? spec.network.cidr : formatCidr(network.cidr),
-      gateway: spec.network.gateway,
-      vlan: spec.network.vlan ?? null,
-      reserved: sortedUnique(network.reserved.map(formatAddressRange)),
-    },
+    network: network.desired,
     storage: {
       trashKeepForMs: readQuantity(report, ["spec", "storage", "trash", "keepFor"], "duration", spec.storage?.trash?.keepFor ?? "7d"),
     },
     cpuOvercommit: spec.cpu?.overcommit ?? 1,
+    isolation: isolation.lists,
     memoryReserveBytes: readQuantity(report, ["spec", "memory", "reserve"], "bytes", spec.memory?.reserve ?? 0),
     watermark: readQuantity(report, ["spec", "watermark"], "percent", spec.watermark ?? "80%"),
     failure: readFailure(spec.failure ?? {}, report),
     budget: { percent: spec.budget?.percent ?? 10, count: spec.budget?.count ?? 20 },
+    limits: spec.limits ?? "required",
     source: loaded.position,
   };
-  const { hosts, kinds, entries } = readHosts(spec.hosts, pool, report);
+  const { hosts, kinds, entries } = readHosts(spec.hosts, { pool, isolation, report });
+  checkSharedAgents(hosts, entries, report);
+  checkHostNetwork(pool, hosts, entries, report);
   const zones = sortedUnique(kinds.map((host) => host.zone));
   return { loaded, pool, hosts, kinds, entries, cidr: network.cidr, leasable: network.leasable, zones, problems: report.problems };
-}
-
-interface ReadNetwork {
-  readonly cidr: Cidr | null;
-  readonly reserved: readonly AddressRange[];
-  readonly leasable: number;
-}
-
-function readNetwork(network: Spec["network"], report: Report): ReadNetwork {
-  const path = ["spec", "network"];
-  const cidr = parseCidr(network.cidr);
-  const gateway = parseAddress(network.gateway);
-  if (cidr === null || gateway === null) {
-    const message = `\`${network.cidr}\` with gateway \`${network.gateway}\` is not an IPv4 network; write them like 10.20.0.0/16 and 10.20.0.1.`;
-    report.error("bad-network", [...path, "cidr"], message);
-    return { cidr: null, reserved: [], leasable: 0 };
-  }
-  const text = formatCidr(cidr);
-  if (text !== network.cidr) {
-    const message = `\`${network.cidr}\` has bits set behind its prefix; the network that holds this address is ${text}.`;
-    report.error("bad-network", [...path, "cidr"], message, `Write ${text}.`);
-  }
-  if (!containsAddress(usableRange(cidr), gateway)) {
-    const message = `The gateway ${network.gateway} is not a usable address of ${text}; usable: ${formatAddressRange(usableRange(cidr))}.`;
-    report.error("gateway-outside", [...path, "gateway"], message, "Choose an address of that range.");
-  }
-  const reserved = readReserved(network.reserved ?? [], cidr, [...path, "reserved"], report);
-  return { cidr, reserved, leasable: countAddresses(leasableRanges(cidr, gateway, reserved)) };
-}
-
-function readReserved(reserved: readonly string[], cidr: Cidr, path: Path, report: Report): AddressRange[] {
-  const ranges: AddressRange[] = [];
-  for (const [index, text] of reserved.entries()) {
-    const range = parseAddressRange(text);
-    if (range === null) {
-      const message = `The reserved range \`${text}\` runs backwards; write the smaller address first.`;
-      report.error("bad-network", [...path, index], message);
-    } else if (!containsRange(cidr, range)) {
-      const message = `The reserved ${text} is not inside ${formatCidr(cidr)}, so reserving it has no effect.`;
-      report.error("reserved-outside", [...path, index], message, "Correct or remove it.");
-    } else {
-      ranges.push(range);
-    }
-  }
-  return ranges;
 }
 
 function readFailure(failure: NonNullable<Spec["failure"]>, report: Report): DesiredPool["failure"] {
@@ -138,7 +84,15 @@ function readFailure(failure: NonNullable<Spec["failure"]>, report: Report): Des
   return { suspectAfterMs, lostAfterMs, brake, leaseForMs };
 }
 
-function readHosts(entries: readonly written.Host[], pool: DesiredPool, report: Report): Pick<ReadPool, "hosts" | "kinds" | "entries"> {
+/** What an entry of spec.hosts is read with. */
+interface HostContext {
+  readonly pool: DesiredPool;
+  readonly isolation: Isolation;
+  readonly report: Report;
+}
+
+function readHosts(entries: readonly written.Host[], context: HostContext): Pick<ReadPool, "hosts" | "kinds" | "entries"> {
+  const { pool, report } = context;
   const hosts: DesiredHost[] = [];
   const kinds: DesiredHost[] = [];
   const entryOf = new Map<string, number>();
@@ -149,30 +103,35 @@ function readHosts(entries: readonly written.Host[], pool: DesiredPool, report: 
       report.error("bad-host-range", [...path, "name"], range.message);
       continue;
     }
-    const kind = readHost(entry, range.names[0]!, pool, path, report);
+    const agents = readAgents(entry.agent ?? "sim", range.names, [...path, "agent"], report);
+    const addresses = readAddresses(entry.address, range.names, [...path, "address"], report);
+    const kind = { ...readHost(entry, range.names[0]!, context, path), agent: agents[0]!, address: addresses[0]! };
     kinds.push(kind);
-    for (const name of range.names) {
+    for (const [at, name] of range.names.entries()) {
       if (entryOf.has(name)) {
         const message = `Host \`${name}\` is listed twice in pool \`${pool.name}\`; a host name stands for one machine.`;
         report.error("duplicate-host", [...path, "name"], message, "Remove one of the entries or change its range.");
         break;
       }
       entryOf.set(name, index);
-      hosts.push({ ...kind, name, rack: rackOf(entry, name) });
+      hosts.push({ ...kind, name, rack: rackOf(entry, name), agent: agents[at]!, address: addresses[at]! });
     }
   }
   return { hosts, kinds, entries: entryOf };
 }
 
-function readHost(entry: written.Host, name: string, pool: DesiredPool, path: Path, report: Report): DesiredHost {
+function readHost(entry: written.Host, name: string, { pool, isolation, report }: HostContext, path: Path): DesiredHost {
+  const { capacity, cpus } = readCapacity(entry.capacity, { pool, isolation, report }, [...path, "capacity"]);
   return {
     name,
     pool: pool.name,
     zone: entry.zone,
     rack: rackOf(entry, name),
     labels: sortedRecord(entry.labels ?? {}),
-    agent: entry.agent ?? "sim",
-    capacity: readCapacity(entry.capacity, pool, [...path, "capacity"], report),
+    agent: "sim",
+    address: null,
+    cpus,
+    capacity,
     state: entry.state ?? "active",
   };
 }
@@ -182,9 +141,14 @@ function rackOf(entry: written.Host, name: string): string {
   return `${entry.zone}/${entry.rack ?? name}`;
 }
 
-/** What Instances may reserve: CPU times the pool's overcommit, memory less the pool's reserve. */
-function readCapacity(capacity: written.Host["capacity"], pool: DesiredPool, path: Path, report: Report): Resources {
-  const cpuMillis = readQuantity(report, [...path, "cpu"], "cpu", capacity.cpu);
+/** What Instances may reserve, and on which CPUs: those not isolated, times the pool's overcommit; memory less the pool's reserve. */
+function readCapacity(
+  capacity: written.Host["capacity"],
+  { pool, isolation, report }: HostContext,
+  path: Path,
+): Pick<DesiredHost, "capacity" | "cpus"> {
+  const allMillis = readQuantity(report, [...path, "cpu"], "cpu", capacity.cpu);
+  const { cpus, cpuMillis } = isolation.rest(allMillis, [...path, "cpu"]);
   const memoryBytes = readQuantity(report, [...path, "memory"], "bytes", capacity.memory);
   const bandwidth = readOptional(report, [...path, "bandwidth"], "rate", capacity.bandwidth) ?? 0;
   if (memoryBytes <= pool.memoryReserveBytes) {
@@ -192,11 +156,12 @@ function readCapacity(capacity: written.Host["capacity"], pool: DesiredPool, pat
     const message = `A host with ${formatBytes(memoryBytes)} of memory has none left for Instances: the pool reserves ${reserve} on every host.`;
     report.error("reserve-too-large", [...path, "memory"], message, "Lower spec.memory.reserve or correct the host's memory.");
   }
-  return {
+  const allocatable: Resources = {
     cpuMillis: Math.round(cpuMillis * pool.cpuOvercommit),
     memoryBytes: Math.max(0, memoryBytes - pool.memoryReserveBytes),
     diskBytes: readOptional(report, [...path, "disk"], "bytes", capacity.disk) ?? 0,
     ingressBps: bandwidth,
     egressBps: bandwidth,
   };
+  return { capacity: allocatable, cpus };
 }

@@ -2,11 +2,13 @@ import type { DesiredSet } from "../../core/desired.ts";
 import { slotKey } from "../../core/ids.ts";
 import type { SetMemory } from "../../core/memory.ts";
 import { targetCount } from "../desired/count.ts";
+import type { Problem } from "../../core/plan.ts";
 import type { Holdings } from "../fleet/holdings.ts";
 import type { HostStatus } from "../fleet/host-status.ts";
 import type { SetOnHost, SetSightings } from "../fleet/sightings.ts";
 import { describeShortfall, hasZoneRules } from "../place/zones.ts";
 import { unfitReason } from "./assess.ts";
+import { unenforcedProblem } from "./unenforced.ts";
 import { claimFits } from "./claim-fits.ts";
 
 /** What tells a settled Set besides the Set itself. */
@@ -24,6 +26,8 @@ export interface SettledSet {
   readonly holdings: Holdings;
   /** In which way a promise about zones is not kept all the same; null when it is. */
   readonly shortfall: string | null;
+  /** Limits that some host does not enforce; null when there are none. */
+  readonly unenforced: Problem | null;
   /** Wall clock; when a schedule changes its count. */
   readonly wakeAtMs: number | null;
 }
@@ -52,7 +56,11 @@ export function settledSet(context: SettledContext, set: DesiredSet, memory: Set
   }
   if (holdings.rooms.length !== total) return null;
   const shortfall = target.shortfall ?? (inZone === null ? null : describeShortfall(set, inZone, target.count));
-  return { slots: total, holdings, shortfall, wakeAtMs: target.nextChangeMs };
+  const unenforced = unenforcedProblem(
+    set,
+    [...seen.keys()].map((host) => context.statusOf(host)!),
+  );
+  return { slots: total, holdings, shortfall, unenforced, wakeAtMs: target.nextChangeMs };
 }
 
 /** True when every Instance on the host is a wanted slot's and up to date; adds what they hold. */

@@ -22,7 +22,7 @@ export interface AddressPool {
 }
 
 /** Throws for a CIDR or reserved range that validation would have refused. */
-export function createAddressPool(network: DesiredPool["network"]): AddressPool {
+export function createAddressPool(network: Network): AddressPool {
   const { first, size, leasable, barred, free } = layoutOf(network);
   return { first, size, taken: barred.slice(), leasable, holders: new Map(), cursor: 0, free };
 }
@@ -32,10 +32,13 @@ interface Layout extends Pick<AddressPool, "first" | "size" | "leasable" | "free
   readonly barred: Uint32Array;
 }
 
-/** By network, which never changes: a /8 is half a million words. */
-const layouts = new WeakMap<DesiredPool["network"], Layout>();
+/** What of a pool's network says which addresses there are. */
+type Network = Pick<DesiredPool["network"], "cidr" | "gateway" | "reserved">;
 
-function layoutOf(network: DesiredPool["network"]): Layout {
+/** By network, which never changes: a /8 is half a million words. */
+const layouts = new WeakMap<Network, Layout>();
+
+function layoutOf(network: Network): Layout {
   const known = layouts.get(network);
   if (known !== undefined) return known;
   const cidr = parseCidr(network.cidr);

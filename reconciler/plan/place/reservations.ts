@@ -1,5 +1,6 @@
 import type { Capability, DesiredHost } from "../../core/desired.ts";
 import { RESOURCE_NAMES, type Resources } from "../../core/resources.ts";
+import { isLimit } from "../diff/unenforced.ts";
 import { measureSizes, touch } from "./blocks.ts";
 import { blockOf, newBitmap, setBit } from "./columns.ts";
 import { CAPABILITIES, type HostIndex, inverse, type Reservation, type Unusable, unusableCode } from "./host-index.ts";
@@ -58,8 +59,9 @@ export function setHostFacts(index: HostIndex, host: string, facts: HostFacts): 
   const position = index.positions.get(host);
   if (position === undefined) return;
   setCapacity(index, position, facts.capacity);
+  const bestEffort = index.poolsByName.get(index.hosts[position]!.pool)?.limits === "best-effort";
   for (const [bit, capability] of CAPABILITIES.entries()) {
-    setBit(index.capabilities[bit]!, position, facts.capabilities.includes(capability));
+    setBit(index.capabilities[bit]!, position, facts.capabilities.includes(capability) || (bestEffort && isLimit(capability)));
   }
   setImages(index, position, facts.images);
   touch(index.blocks, position);

@@ -10,6 +10,7 @@ import { goalOf, taskEvents, taskIdFor } from "../task.ts";
 import { clearFormers } from "./formers.ts";
 import { createLanes, type Lanes } from "./lanes.ts";
 import { findPlaces, newClaim, type Placements } from "./placements.ts";
+import { unenforcedOn, unenforcedProblem } from "../diff/unenforced.ts";
 import { claimFits } from "../diff/claim-fits.ts";
 import { reservationOf } from "./room.ts";
 import { addBlocked, addChange, createSetWork, ownerOf, wakeIn, works, type PassContext, type SetWork } from "./set-work.ts";
@@ -26,6 +27,7 @@ export function realiseSet(pass: PassContext, draft: SetDraft): SetWork {
     realiseSlot({ work, slot: factsOf(draft, index), lanes, placements: found?.placements ?? new Map() }, assessment);
   }
   noteShortfall(work);
+  noteUnenforced(work);
   countElastic(work);
   finishTask(work, goal, commit);
   return work;
@@ -110,7 +112,9 @@ function placeSlot(job: SlotJob, assessment: Extract<Assessment, { kind: "place"
   if (assessment.cause === "move" && isHeldBack(job)) return;
   const turn = assessment.disruptive && isServing(slot) ? lanes.next() : [];
   if (turn === null) return waitForTurn(job, "move");
-  const why = [assessment.decision.text, place.text].filter((text) => text !== "").join("; ");
+  const without = unenforcedOn(set, work.pass.fleet.hostOf(place.host));
+  const parts = [assessment.decision.text, place.text, without === "" ? "" : `without ${without}, which the host can't enforce`];
+  const why = parts.filter((text) => text !== "").join("; ");
   const claim = newClaim(work, set, slot.index, place.host, why);
   if ("code" in claim) return addBlocked(work, slot.index, slot.current, claim, null);
   work.events.push({ type: "slot.placed", set: work.draft.name, index: slot.index, claim });
@@ -309,6 +313,15 @@ function noteShortfall(work: SetWork): void {
   if (set === null || target === null) return;
   const text = target.shortfall ?? zoneShortfall(work.pass.index, set, target.count);
   if (text !== null) work.problems.push(shortfallProblem(name, text));
+}
+
+/** Limits that the Set goes without where it runs or is going to run. */
+function noteUnenforced(work: SetWork): void {
+  const { set } = work.draft;
+  if (set === null) return;
+  const hosts = work.changes.flatMap(({ kind, host }) => (host === null || kind === "remove" ? [] : [work.pass.fleet.hostOf(host)]));
+  const problem = unenforcedProblem(set, hosts);
+  if (problem !== null) work.problems.push(problem);
 }
 
 export function shortfallProblem(set: string, text: string): Problem {

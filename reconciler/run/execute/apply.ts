@@ -1,6 +1,7 @@
 import { OVER } from "../deadline.ts";
 import type { Step } from "./graph.ts";
-import type { ActionResult, Clock, Hosts } from "../ports.ts";
+import type { ActionResult } from "../../core/agent-wire.ts";
+import type { Clock, Hosts } from "../ports.ts";
 
 /** How a started step ended, as far as this side knows. */
 export type Verdict =

@@ -1,0 +1,183 @@
+import type { Container, ContainerLimits } from "../../core/desired.ts";
+import type { InstanceSpec } from "../../core/plan.ts";
+import type { Endpoint, InstanceRef, StartRequest } from "../ports.ts";
+import { appName, containerLabels, infraName, instanceLabels, type Labels, type Owner, volumeName } from "./labels.ts";
+import { createLimits, type DockerLimits } from "./limits.ts";
+
+/** A create call: the container's name and the body. */
+export interface CreateCall {
+  readonly name: string;
+  readonly body: CreateBody;
+}
+
+/** What of Docker's create body is used here; names are Docker's. */
+export interface CreateBody {
+  readonly Image: string;
+  readonly Hostname?: string;
+  readonly Entrypoint?: readonly string[];
+  readonly Cmd?: readonly string[];
+  readonly Env?: readonly string[];
+  readonly User?: string;
+  readonly Labels: Labels;
+  readonly StopTimeout: number;
+  readonly ExposedPorts?: Readonly<Record<string, Record<string, never>>>;
+  readonly HostConfig: HostConfig;
+  readonly NetworkingConfig?: { readonly EndpointsConfig: Readonly<Record<string, Endpoint["settings"]>> };
+}
+
+interface HostConfig extends Partial<DockerLimits> {
+  readonly NetworkMode: string;
+  readonly Init: true;
+  readonly RestartPolicy: { readonly Name: "no" };
+  readonly LogConfig: { readonly Type: string; readonly Config: Readonly<Record<string, string>> };
+  readonly SecurityOpt: readonly string[];
+  readonly CapDrop?: readonly string[];
+  readonly ReadonlyRootfs?: boolean;
+  readonly CpusetCpus?: string;
+  readonly PortBindings?: Readonly<Record<string, readonly { readonly HostPort: string }[]>>;
+  readonly Mounts: readonly Mount[];
+}
+
+interface Mount {
+  readonly Type: "volume" | "bind";
+  readonly Source: string;
+  readonly Target: string;
+  readonly ReadOnly: boolean;
+}
+
+export interface VolumeBody {
+  readonly Name: string;
+  readonly Driver: "local";
+  readonly DriverOpts: Readonly<Record<string, string>>;
+  readonly Labels: Labels;
+}
+
+/** All that the bodies of one Instance are made of. */
+export interface InstanceParts {
+  readonly owner: Owner;
+  readonly ref: InstanceRef;
+  readonly request: StartRequest;
+  /** Our own infra image sleeps by this; null: the image has a command of its own. */
+  readonly infra: { readonly image: string; readonly entrypoint: readonly string[] | null };
+  /** The Instance's own resolv.conf on the host; null: Docker's. */
+  readonly resolvConf: string | null;
+}
+
+/** Both logs together stay below 30 MiB a container. */
+const APP_LOG = { Type: "json-file", Config: { "max-size": "10m", "max-file": "3" } };
+const NO_LOG = { Type: "none", Config: {} };
+const SECURITY = ["no-new-privileges"];
+/** Infra dies at once when asked; this only bounds an image of someone else's. */
+const INFRA_STOP_MS = 2_000;
+
+/** The container that owns network and volumes. It does nothing, so it may do nothing. */
+export function infraCreate(parts: InstanceParts): CreateCall {
+  const { owner, ref, request, infra } = parts;
+  const { endpoint, spec } = request;
+  const part = { role: "infra", container: "infra", position: 0, hash: spec.infraHash, image: infra.image } as const;
+  const published = endpoint.publish ? publishedPorts(spec) : [];
+  const hasSettings = Object.keys(endpoint.settings).length > 0;
+  const body: CreateBody = {
+    Image: infra.image,
+    Hostname: `${ref.set}-${ref.index}`.slice(-63),
+    ...(infra.entrypoint === null ? {} : { Entrypoint: infra.entrypoint }),
+    Labels: containerLabels(owner, ref, request, { ...part, stopTimeoutMs: INFRA_STOP_MS, preStop: null }),
+    StopTimeout: seconds(INFRA_STOP_MS),
+    ...(published.length === 0 ? {} : { ExposedPorts: Object.fromEntries(published.map(([port]) => [port, {}])) }),
+    HostConfig: {
+      NetworkMode: endpoint.networkMode,
+      Init: true,
+      RestartPolicy: { Name: "no" },
+      LogConfig: NO_LOG,
+      SecurityOpt: SECURITY,
+      CapDrop: ["ALL"],
+      ReadonlyRootfs: true,
+      ...(request.cpus === null ? {} : { CpusetCpus: request.cpus }),
+      ...(published.length === 0 ? {} : { PortBindings: Object.fromEntries(published) }),
+      Mounts: [...resolvMounts(parts), ...infraVolumes(parts)],
+    },
+    ...(hasSettings ? { NetworkingConfig: { EndpointsConfig: { [endpoint.networkMode]: endpoint.settings } } } : {}),
+  };
+  return { name: infraName(ref), body };
+}
+
+/** An app container in the network of infra. `container` is one of the request's. */
+export function appCreate(parts: InstanceParts, container: Container, infraId: string): CreateCall {
+  const { owner, ref, request } = parts;
+  const { spec } = request;
+  const position = spec.template.containers.indexOf(container) + 1;
+  const { name, image, stopTimeoutMs, preStop } = container;
+  const part = { role: "app", container: name, position, hash: spec.containerHashes[name]!, image, stopTimeoutMs, preStop } as const;
+  const body: CreateBody = {
+    Image: image,
+    ...(container.command === null ? {} : { Entrypoint: container.command }),
+    ...(container.args === null ? {} : { Cmd: container.args }),
+    Env: Object.entries(container.env).map(([key, value]) => `${key}=${value}`),
+    ...(container.user === null ? {} : { User: container.user }),
+    Labels: containerLabels(owner, ref, request, part),
+    StopTimeout: seconds(stopTimeoutMs),
+    HostConfig: {
+      NetworkMode: `container:${infraId}`,
+      Init: true,
+      RestartPolicy: { Name: "no" },
+      LogConfig: APP_LOG,
+      SecurityOpt: SECURITY,
+      ...createLimits(limitsOf(spec, name)),
+      ...(request.cpus === null ? {} : { CpusetCpus: request.cpus }),
+      Mounts: [...resolvMounts(parts), ...appMounts(parts, container)],
+    },
+  };
+  return { name: appName(ref, name), body };
+}
+
+/** Volumes in memory, shared by the containers of the Instance. */
+export function tmpfsVolumes({ owner, ref, request: { spec } }: InstanceParts): VolumeBody[] {
+  return spec.template.volumes
+    .filter(({ kind }) => kind === "tmpfs")
+    .map(({ name }) => ({
+      Name: volumeName(ref, name),
+      Driver: "local",
+      DriverOpts: { type: "tmpfs", device: "tmpfs", o: `size=${spec.live.volumes[name]},nosuid,nodev` },
+      Labels: instanceLabels(owner, ref),
+    }));
+}
+
+export function limitsOf(spec: InstanceSpec, container: string): ContainerLimits {
+  return spec.live.containers[container]!;
+}
+
+/** Docker counts whole seconds. */
+export function seconds(ms: number): number {
+  return Math.ceil(ms / 1_000);
+}
+
+function publishedPorts(spec: InstanceSpec): [string, { HostPort: string }[]][] {
+  const ports = spec.template.containers.flatMap((container) => container.ports);
+  return ports.flatMap(({ port, protocol, hostPort }) =>
+    hostPort === null ? [] : [[`${port}/${protocol}`, [{ HostPort: `${hostPort}` }]]],
+  );
+}
+
+/** In each container: those that join a network get what Docker wrote for infra, not what is mounted over it. */
+function resolvMounts({ resolvConf }: InstanceParts): Mount[] {
+  return resolvConf === null ? [] : [{ Type: "bind", Source: resolvConf, Target: "/etc/resolv.conf", ReadOnly: true }];
+}
+
+/** Infra holds the volumes, so that what is in memory outlives a replaced app container. */
+function infraVolumes({ ref, request: { spec } }: InstanceParts): Mount[] {
+  return spec.template.volumes.map(({ name }) => ({
+    Type: "volume",
+    Source: volumeName(ref, name),
+    Target: `/volumes/${name}`,
+    ReadOnly: true,
+  }));
+}
+
+function appMounts({ ref }: InstanceParts, container: Container): Mount[] {
+  return container.mounts.map(({ volume, path, readOnly }) => ({
+    Type: "volume",
+    Source: volumeName(ref, volume),
+    Target: path,
+    ReadOnly: readOnly,
+  }));
+}

@@ -1,0 +1,137 @@
+import { randomUUID } from "node:crypto";
+import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { shortHash } from "../../core/hash.ts";
+import type { ContainerLimits } from "../../core/desired.ts";
+import { type InstanceRef, type StartRequest, StepError } from "../ports.ts";
+import type { Api } from "./api.ts";
+import { hasStatus } from "./api-error.ts";
+import { appCreate, type CreateCall, infraCreate, type InstanceParts, limitsOf, tmpfsVolumes, type VolumeBody } from "./bodies.ts";
+import { create, type Inspected, inspectOurs, listMembers, restart, start } from "./containers.ts";
+import type { InfraImages } from "./infra-image.ts";
+import { isOurs, type Labels, type OwnedLabels, type Owner } from "./labels.ts";
+import { hasLimits, updateBody } from "./limits.ts";
+import { sharesNetwork } from "./processes.ts";
+import { retire } from "./stop.ts";
+
+/** What steps on Instances work with. */
+export interface Host {
+  readonly api: Api;
+  readonly owner: Owner;
+  readonly images: InfraImages;
+  /** For resolv.conf files, which must outlive the agent. */
+  readonly folder: string;
+}
+
+/** A container that is there; `found` null: it was made just now. */
+export interface Present {
+  readonly id: string;
+  readonly found: (Inspected & OwnedLabels) | null;
+}
+
+/** How often a name may be freed under our hands before we give up. */
+const CREATE_TRIES = 4;
+
+/** Makes the Instance run as the request says. On an empty host that is one create and one start for each container, nothing else. */
+export async function startInstance(host: Host, ref: InstanceRef, request: StartRequest, signal: AbortSignal): Promise<void> {
+  const parts = await prepare(host, ref, request, signal);
+  const infra = await ensureInfra(host, parts, signal);
+  const { containers } = request.spec.template;
+  if (infra.found !== null) await removeOthers(host, ref, request, signal);
+  const apps: Present[] = [];
+  for (const container of containers) {
+    apps.push(await ensure(host, appCreate(parts, container, infra.id), limitsOf(request.spec, container.name), signal));
+  }
+  const fresh = infra.found?.State.Running !== true;
+  if (fresh) await start(host.api, infra.id, signal);
+  for (const app of apps) await run(host, app, fresh ? null : infra.found, signal);
+}
+
+/** App containers of the generation that the spec does not have any more. */
+async function removeOthers(host: Host, ref: InstanceRef, { spec }: StartRequest, signal: AbortSignal): Promise<void> {
+  for (const member of await listMembers(host.api, host.owner, ref, signal)) {
+    if (member.role === "app" && spec.containerHashes[member.container] === undefined) await retire(host.api, member, signal);
+  }
+}
+
+/** What must be there before the first container; refuses what this driver can't do. */
+export async function prepare(host: Host, ref: InstanceRef, request: StartRequest, signal: AbortSignal): Promise<InstanceParts> {
+  const lvm = request.spec.template.volumes.find(({ kind }) => kind === "lvm");
+  if (lvm !== undefined) {
+    const text = `volume ${lvm.name} of ${ref.set}/${ref.index} is on LVM, and ${host.owner.host} has no driver for it`;
+    throw new StepError("no-capability", text, { outcome: "refused" });
+  }
+  const infra = await host.images.ensure(signal);
+  const resolvConf = await writeResolvConf(host.folder, request.endpoint.nameservers);
+  const parts = { owner: host.owner, ref, request, infra: { image: infra.image, entrypoint: infra.entrypoint }, resolvConf };
+  for (const volume of tmpfsVolumes(parts)) await ensureVolume(host, volume, signal);
+  return parts;
+}
+
+/** The infra image may have been pruned since it was looked for: then it is made anew. */
+async function ensureInfra(host: Host, parts: InstanceParts, signal: AbortSignal): Promise<Present> {
+  try {
+    return await ensure(host, infraCreate(parts), null, signal);
+  } catch (error) {
+    if (!hasStatus(error, 404)) throw error;
+    host.images.forget();
+    const infra = await host.images.ensure(signal);
+    return await ensure(host, infraCreate({ ...parts, infra }), null, signal);
+  }
+}
+
+/** Creates the container, or takes the one of that name if it was made from the same; one made from something else is replaced. */
+export async function ensure(host: Host, call: CreateCall, limits: ContainerLimits | null, signal: AbortSignal): Promise<Present> {
+  for (let attempt = 0; attempt < CREATE_TRIES; attempt++) {
+    const id = await create(host.api, call, signal);
+    if (id !== null) return { id, found: null };
+    const found = await inspectOurs(host.api, host.owner, call.name, signal);
+    if (found === null) continue;
+    if (isAsAsked(found, call)) {
+      await updateIfOther(host.api, found, limits, signal);
+      return { id: found.Id, found };
+    }
+    await retire(host.api, { ...found, id: found.Id, state: found.State.Status }, signal);
+  }
+  throw new StepError("engine-failed", `the name ${call.name} is taken, yet the container engine shows no container of that name`);
+}
+
+/** Made from the same and in the network of the same infra container. */
+function isAsAsked(found: Inspected & OwnedLabels, { body }: CreateCall): boolean {
+  if (found.hash !== body.Labels["setpoint.hash"] || found.State.Status === "dead" || found.State.Status === "removing") return false;
+  return found.role === "infra" || found.HostConfig.NetworkMode === body.HostConfig.NetworkMode;
+}
+
+async function updateIfOther(api: Api, found: Inspected, limits: ContainerLimits | null, signal: AbortSignal): Promise<void> {
+  if (limits === null || hasLimits(found.HostConfig, limits)) return;
+  await api.call({ method: "POST", path: `/containers/${found.Id}/update`, body: updateBody(limits), signal });
+}
+
+/** Starts an app container; one that runs in a network that infra left behind is restarted. `infra`: null when it was started just now. */
+async function run(host: Host, app: Present, infra: Inspected | null, signal: AbortSignal): Promise<void> {
+  if (app.found?.State.Running !== true) return start(host.api, app.id, signal);
+  if (infra !== null && sharesNetwork(infra.State.Pid, app.found.State.Pid)) return;
+  await restart(host.api, app.id, app.found.stopTimeoutMs, signal);
+}
+
+/** An existing volume is left as it is: Docker answers with it. */
+async function ensureVolume(host: Host, volume: VolumeBody, signal: AbortSignal): Promise<void> {
+  const made = await host.api.call<{ readonly Labels: Labels | null }>({ method: "POST", path: "/volumes/create", body: volume, signal });
+  if (isOurs(made.Labels, host.owner)) return;
+  const text = `the volume ${volume.Name} on ${host.owner.host} belongs to someone else`;
+  throw new StepError("not-ours", text, { retry: "permanent", outcome: "refused" });
+}
+
+/** One file per list of name servers, shared by all Instances that have it; null for Docker's own. */
+async function writeResolvConf(folder: string, nameservers: readonly string[]): Promise<string | null> {
+  if (nameservers.length === 0) return null;
+  const text = nameservers.map((address) => `nameserver ${address}\n`).join("");
+  const path = join(folder, "resolv", `${shortHash(nameservers)}.conf`);
+  if ((await readFile(path, "utf8").catch(() => null)) === text) return path;
+  await mkdir(join(folder, "resolv"), { recursive: true });
+  // Several Instances start at once: each writes a file of its own, and the last one stays.
+  const written = `${path}.${randomUUID()}`;
+  await writeFile(written, text, { mode: 0o644 });
+  await rename(written, path);
+  return path;
+}

@@ -1,0 +1,147 @@
+import { withDeadline } from "./deadline.ts";
+import type { HostCore } from "./host-core.ts";
+import type { Supervisor } from "./supervise/supervisor.ts";
+
+const PING_EVERY_MS = 5_000;
+const PING_WITHIN_MS = 2_000;
+/** Between two pings while the engine does not answer. */
+const RETRY_MS = 1_000;
+/** Pings in a row without answer after which the engine counts as hung. */
+const MOST_MISSES = 3;
+/** Everything is listed anew at least this often, whatever events came. */
+const RESYNC_EVERY_MS = 60_000;
+const REPAIR_WITHIN_MS = 30_000;
+
+/** Knows whether the engine answers, hears its events, and has everything looked at when it comes back. */
+export class EngineWatch {
+  readonly #core: HostCore;
+  readonly #supervisor: Supervisor;
+  /** Resolves when the engine was asked once, whatever came of it. */
+  readonly asked: Promise<void>;
+  #tellAsked: () => void = () => undefined;
+  #misses = 0;
+  #listedAtMs = 0;
+  #repairTrouble = "";
+
+  constructor(core: HostCore, supervisor: Supervisor) {
+    this.#core = core;
+    this.#supervisor = supervisor;
+    this.asked = new Promise((resolve) => (this.#tellAsked = resolve));
+  }
+
+  /** Runs until the agent stops; never rejects. */
+  async run(): Promise<void> {
+    await Promise.all([this.#untilStopped(() => this.#ping()), this.#untilStopped(() => this.#listen())]);
+    // Who still waits is told that the agent stopped.
+    this.#tellAsked();
+  }
+
+  /** A listing failed: the engine counts as gone until it answers a ping and a listing again. */
+  lost(problem: string): void {
+    const { picture, parts } = this.#core;
+    if (picture.engineProblem !== problem) parts.log.warn({ problem }, "the container engine does not answer");
+    picture.engineProblem = problem;
+    this.#core.publish();
+  }
+
+  async #untilStopped(turn: () => Promise<void>): Promise<void> {
+    const { signal } = this.#core.lifetime;
+    while (!signal.aborted) {
+      try {
+        await turn();
+      } catch (error) {
+        if (signal.aborted) return;
+        this.#core.parts.log.warn({ error }, "watching the container engine met trouble");
+        await this.#pause(RETRY_MS);
+      }
+    }
+  }
+
+  /** One ping and what follows from it, then the pause before the next. */
+  async #ping(): Promise<void> {
+    const { picture, parts } = this.#core;
+    const problem = await this.#pingOnce();
+    this.#misses = problem === null ? 0 : this.#misses + 1;
+    const never = problem !== null && !picture.looked;
+    if (problem !== null && (never || this.#misses >= MOST_MISSES)) this.lost(problem);
+    if (problem === null && picture.engineProblem !== null) await this.#back();
+    else if (problem === null && parts.clock.monotonic() - this.#listedAtMs >= RESYNC_EVERY_MS) await this.#resync();
+    await this.#repair();
+    this.#tellAsked();
+    await this.#pause(problem === null ? PING_EVERY_MS : RETRY_MS);
+  }
+
+  async #pingOnce(): Promise<string | null> {
+    const { clock, engine } = this.#core.parts;
+    const limits = { ms: PING_WITHIN_MS, what: "a ping", lifetime: this.#core.lifetime.signal };
+    try {
+      await withDeadline(clock, limits, (signal) => engine.ping(signal));
+      return null;
+    } catch (error) {
+      this.#core.lifetime.signal.throwIfAborted();
+      return error instanceof Error ? error.message : String(error);
+    }
+  }
+
+  /** It answers again, perhaps another one: everything is looked at, and what should run is started. */
+  async #back(): Promise<void> {
+    const core = this.#core;
+    core.picture.forgetFacts();
+    try {
+      await core.look();
+      core.picture.engineProblem = null;
+      this.#listedAtMs = core.parts.clock.monotonic();
+    } catch (error) {
+      if (core.lifetime.signal.aborted) throw error;
+      return this.lost(error instanceof Error ? error.message : String(error));
+    }
+    core.parts.log.info({ ...core.picture.facts }, "the container engine answers");
+    await core.applyNetwork();
+    await this.#repair();
+    this.#supervisor.hurry();
+    core.publish();
+  }
+
+  /** Also gives up records of Instances that left nothing behind. */
+  async #resync(): Promise<void> {
+    const core = this.#core;
+    await core.look();
+    this.#listedAtMs = core.parts.clock.monotonic();
+    if (core.networkProblem !== null) await core.applyNetwork();
+    const gone = [...core.state.records].filter(([key, record]) => !core.picture.instances.has(key) && !core.isBusy(record));
+    await core.state.forget(gone.map(([key]) => key));
+  }
+
+  async #repair(): Promise<void> {
+    const { clock, network, log } = this.#core.parts;
+    if (this.#core.settings === null) return;
+    const limits = { ms: REPAIR_WITHIN_MS, what: "repairing the network", lifetime: this.#core.lifetime.signal };
+    try {
+      await withDeadline(clock, limits, (signal) => network.repair(signal));
+      this.#repairTrouble = "";
+    } catch (error) {
+      this.#core.lifetime.signal.throwIfAborted();
+      const trouble = error instanceof Error ? error.message : String(error);
+      // Once, not every five seconds.
+      if (trouble !== this.#repairTrouble) log.warn({ error }, "the network could not be repaired");
+      this.#repairTrouble = trouble;
+    }
+    this.#core.publish();
+  }
+
+  /** Every event makes the engine be listed soon; many at once are one listing. */
+  async #listen(): Promise<void> {
+    const core = this.#core;
+    const { signal } = core.lifetime;
+    for await (const event of core.parts.engine.events(signal)) {
+      if (event.kind === "restarted" && core.picture.engineProblem === null) await this.#back();
+      else if (core.picture.looked) core.look().catch(() => undefined);
+    }
+    await this.#pause(RETRY_MS);
+  }
+
+  async #pause(ms: number): Promise<void> {
+    const { parts, lifetime } = this.#core;
+    await parts.clock.sleep(ms, lifetime.signal).catch(() => undefined);
+  }
+}

@@ -1,0 +1,79 @@
+import { join } from "node:path";
+import { createAgent, type Agent } from "../agent/agent.ts";
+import { createCgroups } from "../agent/cgroup/cgroups.ts";
+import { createDockerEngine } from "../agent/docker/engine.ts";
+import { createMachine } from "../agent/machine.ts";
+import { createNetwork } from "../agent/network/network.ts";
+import type { Clock, Log } from "../agent/ports.ts";
+import { createProber } from "../agent/probe/probe.ts";
+import { createSampler } from "../agent/sampler/sampler.ts";
+
+export interface AgentOptions {
+  /** The agent's own folder. */
+  readonly state: string;
+  /** The agent's socket. */
+  readonly socket: string;
+  /** Docker's socket. */
+  readonly docker: string;
+  /** Docker's data folder. */
+  readonly dockerRoot: string;
+  /** The socket on which Docker finds the network plugin. */
+  readonly plugin: string;
+  /** bit/s; absent: what the network card does. */
+  readonly bandwidth?: number;
+  /** Image of infra containers; absent: one made from the host's busybox. */
+  readonly infraImage?: string;
+}
+
+/** The agent of this machine with its real drivers; nothing is started yet. Throws a UserError when the state folder can't be used. */
+export function composeAgent(options: AgentOptions, clock: Clock, log: Log): { readonly agent: Agent; close(): Promise<void> } {
+  const { state, docker, dockerRoot, plugin, bandwidth, infraImage } = options;
+  // The drivers ask for the fleet when a reconciler has told it; until then nothing on the host is ours.
+  const told = (): { readonly fleet: string; readonly host: string } => agent.settings ?? { fleet: "", host: "this host" };
+  const engine = createDockerEngine({
+    socketPath: docker,
+    get fleet() {
+      return told().fleet;
+    },
+    get host() {
+      return told().host;
+    },
+    clock,
+    folder: join(state, "engine"),
+    infraImage: infraImage ?? null,
+    dataRoot: dockerRoot,
+  });
+  const prober = createProber({
+    exec: (container, command, signal) => engine.exec(container, command, signal),
+    monotonic: () => clock.monotonic(),
+  });
+  const machine = createMachine({ bandwidthBps: bandwidth ?? null });
+  const network = createNetwork({
+    stateFolder: join(state, "network"),
+    pluginSocket: plugin,
+    dockerSocket: docker,
+    fleet: () => told().fleet,
+    clock,
+    log,
+  });
+  const agent = createAgent({
+    engine,
+    network,
+    cgroups: createCgroups({ dataRoot: dockerRoot }),
+    sampler: createSampler(),
+    probe: prober.probe,
+    machine,
+    clock,
+    log,
+    stateFolder: join(state, "core"),
+  });
+  return {
+    agent,
+    async close() {
+      await agent.close();
+      prober.close();
+      engine.close();
+      machine.close();
+    },
+  };
+}

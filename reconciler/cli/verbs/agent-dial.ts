@@ -1,0 +1,71 @@
+import { connect, type Socket } from "node:net";
+import { UserError } from "../../core/errors/user-error.ts";
+
+export interface DialStreams {
+  readonly input: NodeJS.ReadableStream;
+  readonly output: NodeJS.WritableStream;
+}
+
+const CONNECT_WITHIN_MS = 5_000;
+
+/**
+ * `setpoint agent dial`: joins stdin and stdout to the agent's socket, each way until its end. 0 when the agent closed the stream in
+ * order. Throws a UserError when no agent listens.
+ */
+export async function dial(
+  path: string,
+  { input, output }: DialStreams = { input: process.stdin, output: process.stdout },
+): Promise<number> {
+  const socket = await open(path);
+  return await new Promise((resolve, reject) => {
+    // The end of our input is the end of what we send; what the agent still has to say is read to its end.
+    input.pipe(socket);
+    socket.pipe(output, { end: false });
+    socket.once("error", (error: NodeJS.ErrnoException) => reject(trouble(path, error)));
+    output.once("error", () => {
+      // Nobody reads any more: as when the ssh connection is gone.
+      socket.destroy();
+      resolve(1);
+    });
+    socket.once("close", (failed) => {
+      if (!failed) output.write("", () => resolve(0));
+      // A stdin that is still open would keep the process.
+      input.unpipe(socket);
+      input.pause();
+    });
+  });
+}
+
+function open(path: string): Promise<Socket> {
+  return new Promise((resolve, reject) => {
+    const socket = connect({ path, allowHalfOpen: true });
+    const timer = setTimeout(() => socket.destroy(Object.assign(new Error("no answer"), { code: "ETIMEDOUT" })), CONNECT_WITHIN_MS);
+    socket.once("connect", () => {
+      clearTimeout(timer);
+      socket.removeAllListeners("error");
+      resolve(socket);
+    });
+    socket.once("error", (error: NodeJS.ErrnoException) => {
+      clearTimeout(timer);
+      reject(trouble(path, error));
+    });
+  });
+}
+
+function trouble(path: string, { code = "", message }: NodeJS.ErrnoException): UserError {
+  if (code === "ENOENT" || code === "ECONNREFUSED") {
+    return new UserError("agent-absent", `no agent listens on ${path}`, "Start it on this host: systemctl start setpoint-agent");
+  }
+  if (code === "EACCES" || code === "EPERM") {
+    return new UserError(
+      "agent-denied",
+      `you may not use the agent's socket ${path}`,
+      "Connect as root, or as the user who runs the agent.",
+    );
+  }
+  return new UserError(
+    "agent-absent",
+    `the connection to the agent on ${path} failed: ${message}`,
+    "Look at its log: journalctl -u setpoint-agent",
+  );
+}

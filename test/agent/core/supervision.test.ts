@@ -1,0 +1,261 @@
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import type { InstanceSpec } from "../../../reconciler/core/plan.ts";
+import { spec, step } from "../../sim/fixtures.ts";
+import { Bench, exclusiveSpec } from "./bench.ts";
+
+let at: Bench;
+beforeEach(async () => {
+  at = await new Bench().begin();
+});
+afterEach(async () => {
+  await at.end();
+});
+
+const WEB = { set: "web", index: 0, generation: 1 };
+
+function resumes(): number {
+  return at.host.engine.calls.filter((call) => call.startsWith("resume")).length;
+}
+
+async function instance(): Promise<{ phase: string; healthy: boolean; message: string }> {
+  const { phase, healthy, message } = (await at.observe()).instances[0]!;
+  return { phase, healthy, message };
+}
+
+describe("supervision", () => {
+  it("starts what crashed again, each time later, and forgives after ten minutes", async () => {
+    await at.bringUp();
+    await at.pass(2_000);
+    const delays: number[] = [];
+    for (let crash = 0; crash < 4; crash++) {
+      const before = resumes();
+      at.host.engine.crash(WEB, { exitCode: 3 });
+      await at.pass(100);
+      expect(await instance()).toEqual({ phase: "failed", healthy: false, message: "web exited with 3" });
+      const diedMs = at.clock.monotonic();
+      while (resumes() === before) await at.pass(100);
+      delays.push(Math.round((at.clock.monotonic() - diedMs) / 1000));
+      await at.pass(500);
+      expect((await instance()).phase).toBe("running");
+    }
+    expect(delays).toEqual([1, 2, 4, 8]);
+    await at.clock.advance(601_000);
+    await at.pass(100);
+    at.host.engine.crash(WEB);
+    await at.pass(1_300);
+    expect(resumes()).toBe(5);
+  });
+
+  it("counts a container that keeps crashing as healthy only after a while", async () => {
+    await at.bringUp();
+    await at.pass(1_000);
+    expect((await instance()).healthy).toBe(true);
+    at.host.engine.crash(WEB);
+    await at.pass(1_200);
+    expect(await instance()).toMatchObject({ phase: "running", healthy: false });
+    await at.pass(2_000);
+    expect(await instance()).toMatchObject({ phase: "running", healthy: true });
+  });
+
+  it("tells why an Instance can't be started again, and goes on trying", async () => {
+    await at.bringUp();
+    at.host.engine.failNext = { call: "resumeInstance", error: new Error("no space left on device") };
+    at.host.engine.crash(WEB);
+    await at.pass(1_500);
+    expect((await instance()).message).toContain("could not be started again: no space left on device");
+    await at.pass(3_000);
+    expect(await instance()).toMatchObject({ phase: "running", message: "" });
+  });
+
+  it("starts everything that should run after the engine restarted, at once", async () => {
+    for (const index of [0, 1, 2]) await at.bringUp(spec(), { index });
+    await at.codes(step("stopInstance", { graceMs: 1 }, { index: 2 }));
+    at.host.engine.restart();
+    await at.pass(400);
+    expect(at.host.engine.running()).toEqual(["web/0@1", "web/1@1"]);
+  });
+
+  it("leaves stopped what was stopped on purpose, over restarts of agent and machine", async () => {
+    await at.bringUp();
+    await at.codes(step("stopInstance", { graceMs: 1 }));
+    await at.restart(() => at.host.reboot());
+    await at.pass(70_000);
+    expect(await instance()).toEqual({ phase: "stopped", healthy: false, message: "stopped as asked" });
+    expect(at.host.engine.running()).toEqual([]);
+    // Only a step starts it.
+    expect(await at.codes(step("startInstance", { spec: spec(), ip: "10.0.0.10" }))).toEqual(["done"]);
+  });
+
+  it("finishes no start that a step could not", async () => {
+    await at.codes(step("attachPort", { ip: "10.0.0.10", vlan: null, ingressBps: null, egressBps: null }));
+    at.host.engine.failNext = { call: "startInstance", error: new Error("port is already allocated") };
+    expect(await at.codes(step("startInstance", { spec: spec(), ip: "10.0.0.10" }))).toEqual(["failed step-trouble"]);
+    await at.pass(30_000);
+    expect(resumes()).toBe(0);
+  });
+
+  it("removes what an abandoned call brings back after it was removed", async () => {
+    await at.bringUp();
+    await at.codes(step("stopInstance", { graceMs: 1 }), step("removeInstance", {}), step("confirmGone", {}));
+    const late = { fleet: "shop", taskId: "t", spec: spec(), ip: "10.0.0.10", cpus: null, endpoint: at.host.network.endpoint() };
+    void at.host.engine.startInstance(WEB, late);
+    await at.pass(1_000);
+    expect((await at.observe()).instances).toEqual([]);
+    expect(at.host.engine.running()).toEqual([]);
+  });
+
+  it("keeps its Instances' identity in reports while only others change", async () => {
+    for (const index of [0, 1]) await at.bringUp(spec(), { index });
+    await at.pass(1_000);
+    const before = await at.observe();
+    at.host.engine.crash({ ...WEB, index: 1 });
+    await at.pass(100);
+    const after = await at.observe();
+    expect(after.version).toBeGreaterThan(before.version);
+    expect(after.instances[0]).toBe(before.instances[0]);
+    expect(after.images).toBe(before.images);
+    expect(after.instances[1]).not.toBe(before.instances[1]);
+  });
+
+  it("says what it knows while the engine hangs, and counts nothing as gone", async () => {
+    await at.bringUp();
+    at.host.engine.hung = true;
+    await at.pass(20_000);
+    expect(await at.observe()).toMatchObject({ capabilities: ["cgroup", "ovs", "tc"], instances: [{ phase: "running" }] });
+    expect((await instance()).message).toContain("the container engine does not answer");
+    // Neither does an agent that starts meanwhile.
+    await at.restart();
+    expect(await at.observe()).toMatchObject({ instances: [{ phase: "running", healthy: false, specHash: spec().specHash }] });
+    at.host.engine.wake();
+    await at.pass(10_000);
+    expect(await instance()).toEqual({ phase: "running", healthy: true, message: "" });
+  });
+
+  it("probes all containers a few at a time, on one timer", async () => {
+    const health = {
+      probe: { kind: "http", port: 80, path: "/" },
+      intervalMs: 10_000,
+      timeoutMs: 1000,
+      failures: 3,
+      startPeriodMs: 0,
+    } as const;
+    const checked = withHealth(health);
+    for (let index = 0; index < 30; index++) await at.bringUp(checked, { index });
+    // A new agent has them all to ask at once.
+    await at.restart();
+    await at.pass(10_000);
+    expect((await at.observe()).instances.every((it) => it.healthy)).toBe(true);
+    expect(at.host.mostProbesAtOnce).toBe(8);
+    const before = at.host.probes;
+    at.host.sick.set("web", "status 500");
+    await at.pass(15_000);
+    expect((await at.observe()).instances.every((it) => it.healthy)).toBe(true);
+    await at.pass(16_000);
+    expect((await at.observe()).instances.map((it) => it.message)).toEqual(
+      Array.from({ length: 30 }, () => "the health check of web fails: status 500"),
+    );
+    expect(at.host.probes - before).toBeLessThanOrEqual(30 * 4);
+  });
+});
+
+describe("the lease", () => {
+  const lease = { leaseForMs: 15_000 };
+
+  /** Echoes each heartbeat for a while. */
+  async function speak(forMs: number): Promise<void> {
+    let beat: { boot: string; beat: number } | null = null;
+    const stop = await at.until(
+      at.agent.watch((line) => {
+        if (line.type === "heartbeat") beat = { boot: line.boot, beat: line.beat };
+      }),
+    );
+    for (let left = forMs; left > 0; left -= 500) {
+      expect(at.agent.renewLease(beat!)).toBe(true);
+      await at.pass(Math.min(500, left));
+    }
+    at.agent.renewLease(beat!);
+    stop();
+  }
+
+  it("starts nothing exclusive before its reconciler was heard", async () => {
+    await at.until(at.agent.configure({ ...at.agent.settings!, ...lease }));
+    await expect(at.bringUp(exclusiveSpec())).rejects.toThrow("refused lease-over");
+    await speak(1_000);
+    await at.bringUp(exclusiveSpec());
+  });
+
+  it("ends exclusive Instances in time, others not, and leaves them so until a step comes", async () => {
+    await at.until(at.agent.configure({ ...at.agent.settings!, ...lease }));
+    await speak(1_000);
+    await at.bringUp(exclusiveSpec());
+    await at.bringUp(spec(), { index: 1 });
+    await speak(5_000);
+    await at.pass(12_000);
+    expect(at.host.engine.running()).toEqual(["web/0@1", "web/1@1"]);
+    await at.pass(3_000);
+    expect(at.host.engine.running()).toEqual(["web/1@1"]);
+    expect(await instance()).toEqual({ phase: "fenced", healthy: false, message: "stopped: the host lost touch with its reconciler" });
+    await at.pass(60_000);
+    await speak(5_000);
+    expect(at.host.engine.running()).toEqual(["web/1@1"]);
+    expect(await at.codes(step("startInstance", { spec: exclusiveSpec(), ip: "10.0.0.10" }))).toEqual(["done"]);
+    expect((await instance()).phase).toBe("running");
+  });
+
+  it("kills through the kernel while the engine hangs, and again what a late call brings back", async () => {
+    await at.until(at.agent.configure({ ...at.agent.settings!, ...lease }));
+    await speak(1_000);
+    await at.bringUp(exclusiveSpec());
+    at.host.engine.hung = true;
+    await at.pass(16_000);
+    expect(at.host.engine.running()).toEqual([]);
+    const request = {
+      fleet: "shop",
+      taskId: "t",
+      spec: exclusiveSpec(),
+      ip: "10.0.0.10",
+      cpus: null,
+      endpoint: at.host.network.endpoint(),
+    };
+    void at.host.engine.startInstance(WEB, request);
+    at.host.engine.wake();
+    await at.pass(5_000);
+    expect(at.host.engine.running()).toEqual([]);
+    expect((await instance()).phase).toBe("fenced");
+  });
+
+  it("is not prolonged by a restart of the agent", async () => {
+    await at.until(at.agent.configure({ ...at.agent.settings!, ...lease }));
+    await speak(1_000);
+    await at.bringUp(exclusiveSpec());
+    await speak(500);
+    const spokeMs = at.clock.monotonic();
+    await at.pass(8_000);
+    await at.restart();
+    while (at.host.engine.running().length > 0) await at.pass(100);
+    expect(at.clock.monotonic() - spokeMs).toBeLessThanOrEqual(15_000);
+    expect(at.clock.monotonic() - spokeMs).toBeGreaterThan(12_000);
+  });
+
+  it("is over after a boot of the machine: exclusive Instances wait, others start", async () => {
+    await at.until(at.agent.configure({ ...at.agent.settings!, ...lease }));
+    await speak(1_000);
+    await at.bringUp(exclusiveSpec());
+    await at.bringUp(spec(), { index: 1 });
+    await at.restart(() => at.host.reboot());
+    await at.pass(10_000);
+    expect(at.host.engine.running()).toEqual(["web/1@1"]);
+    expect((await instance()).phase).toBe("fenced");
+  });
+
+  it("does not count an echo of another run, or of a heartbeat that was never sent", async () => {
+    await at.until(at.agent.configure({ ...at.agent.settings!, ...lease }));
+    expect(at.agent.renewLease({ boot: "other", beat: 1 })).toBe(false);
+    expect(at.agent.renewLease({ boot: at.agent.boot, beat: 99 })).toBe(false);
+  });
+});
+
+function withHealth(health: NonNullable<InstanceSpec["template"]["containers"][number]["health"]>): InstanceSpec {
+  const plain = spec({ memoryGiB: 0.1 });
+  return { ...plain, template: { ...plain.template, containers: [{ ...plain.template.containers[0]!, health }] } };
+}

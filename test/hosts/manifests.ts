@@ -1,0 +1,74 @@
+import type { Files } from "./fleet.ts";
+import { BRIDGE } from "./rig/host.ts";
+import { IMAGES } from "./rig/images.ts";
+import type { Rig } from "./rig/rig.ts";
+
+/** VLAN of the pool, and the one that only the Set `stranger` is in. */
+export const POOL_VLAN = 20;
+export const FOREIGN_VLAN = 21;
+
+/** Instances of `fleetFiles`. */
+export const INSTANCES = 21;
+
+/** A fleet on the hosts of a rig, one zone each: 21 Instances in four Sets. */
+export function fleetFiles(rig: Rig): Files {
+  return {
+    "pool.yaml": poolManifest(rig),
+    "web.yaml": setManifest("web", 9, IMAGES.web, "health: { http: { port: 8080, path: / }, interval: 1s }"),
+    "stranger.yaml": setManifest(
+      "stranger",
+      3,
+      IMAGES.web,
+      "health: { tcp: { port: 8080 }, interval: 1s }",
+      `network: { vlan: ${FOREIGN_VLAN} }`,
+    ),
+    // Two of one slot would do harm: on a silent host's behalf nothing starts before that host stopped its own.
+    "single.yaml": setManifest("single", 6, IMAGES.sleeper, "", "network: { ip: reuse }", "failover: after-fence"),
+    "limited.yaml": setManifest(
+      "limited",
+      3,
+      IMAGES.web,
+      "health: { tcp: { port: 8080 }, interval: 1s }",
+      "network: { ingress: 50mbit, egress: 20mbit }",
+    ),
+  };
+}
+
+/** The pool of a rig's hosts. Times are short, so that a lost host is lost within a minute. */
+export function poolManifest(rig: Rig): string {
+  const hosts = rig.hosts.map(
+    ({ name, agentSocket }) =>
+      `    - { name: ${name}, agent: "unix://${agentSocket}", zone: zone-${name}, capacity: { cpu: 2, memory: 6Gi, disk: 10Gi, bandwidth: 1gbit } }`,
+  );
+  return `apiVersion: setpoint/v1
+kind: HostPool
+metadata: { name: lab }
+spec:
+  network: { cidr: 10.70.0.0/24, gateway: 10.70.0.1, vlan: ${POOL_VLAN}, driver: ovs, bridge: ${BRIDGE}, datapath: netdev, mtu: 1450 }
+  memory: { reserve: 256Mi }
+  failure: { suspectAfter: 6s, lostAfter: 40s, brake: 50%, leaseFor: 20s }
+  budget: { percent: 100, count: 50 }
+  hosts:
+${hosts.join("\n")}
+`;
+}
+
+/** `ofContainer`: a line of the container; `ofTemplate`: one of the template; `ofSpec`: one of the Set. */
+export function setManifest(name: string, replicas: number, image: string, ofContainer = "", ofTemplate = "", ofSpec = ""): string {
+  return `apiVersion: setpoint/v1
+kind: Set
+metadata: { name: ${name} }
+spec:
+  pool: lab
+  replicas: ${replicas}
+  ${ofSpec}
+  template:
+    containers:
+      - name: app
+        image: ${image}
+        resources: { cpu: { request: 10m }, memory: { request: 16Mi, limit: 64Mi } }
+        ${ofContainer}
+    ${ofTemplate}
+  placement: { zones: { min: 3 } }
+`;
+}

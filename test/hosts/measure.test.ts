@@ -1,0 +1,58 @@
+import { spawn } from "node:child_process";
+import { expect, test } from "vitest";
+import { formatMeasurements, measurement } from "./measure/measurement.ts";
+import { measureRate, parseIperf } from "./measure/network.ts";
+
+test("a measurement says how far off it is; the table lines up", () => {
+  const slow = measurement(50, 47.5, "Mbit/s");
+  expect(slow.errorPercent).toBeCloseTo(-5);
+  expect(measurement(0, 0, "bytes").errorPercent).toBe(0);
+  expect(
+    formatMeasurements([
+      ["rate to", slow],
+      ["memory limit", measurement(1048576, 1048576, "bytes")],
+    ]),
+  ).toBe(
+    [
+      "              required  measured  unit     error",
+      "rate to             50      47.5  Mbit/s  -5.0 %",
+      "memory limit   1048576   1048576  bytes   +0.0 %",
+    ].join("\n"),
+  );
+});
+
+test("iperf3's own words come through", () => {
+  expect(() => parseIperf('{"start":{},"end":{},"error":"unable to connect to server: Connection refused"}')).toThrow(
+    "iperf3: unable to connect to server: Connection refused",
+  );
+});
+
+/** In a network of its own, whose loopback lets 40 Mbit/s through. */
+const SERVER = `
+  const { execFileSync, spawn } = require("node:child_process");
+  execFileSync("ip", ["link", "set", "lo", "mtu", "1500", "up"]);
+  execFileSync("tc", ["qdisc", "replace", "dev", "lo", "root", "tbf", "rate", "40mbit", "burst", "64kb", "latency", "50ms"]);
+  const server = spawn("iperf3", ["--server", "--forceflush"], { stdio: ["ignore", "pipe", "ignore"] });
+  server.stdout.once("data", () => console.log("ready"));
+  server.stdout.resume();
+  process.on("SIGTERM", () => { server.kill("SIGKILL"); process.exit(); });
+`;
+
+test("the rate of a limited link is measured each way", async () => {
+  const server = spawn("unshare", ["--net", process.execPath, "-e", SERVER], { stdio: ["ignore", "pipe", "inherit"] });
+  try {
+    for await (const chunk of server.stdout) if (String(chunk).includes("ready")) break;
+    const run = async (argv: readonly string[]): Promise<string> => {
+      const client = spawn("nsenter", [`--net=/proc/${server.pid}/ns/net`, ...argv], { stdio: ["ignore", "pipe", "inherit"] });
+      let output = "";
+      for await (const chunk of client.stdout) output += String(chunk);
+      return output;
+    };
+    for (const direction of ["from", "to"] as const) {
+      const rate = await measureRate(run, { server: "127.0.0.1", seconds: 3, requiredBps: 40e6, direction });
+      expect(Math.abs(rate.errorPercent)).toBeLessThan(15);
+    }
+  } finally {
+    server.kill("SIGTERM");
+  }
+});

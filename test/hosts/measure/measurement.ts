@@ -1,0 +1,34 @@
+/** One figure of conformance: what was asked of a host, and what it does. */
+export interface Measurement {
+  readonly required: number;
+  readonly measured: number;
+  readonly unit: string;
+  /** How far off, of what was required; 0 for exact, negative below. */
+  readonly errorPercent: number;
+}
+
+export function measurement(required: number, measured: number, unit: string): Measurement {
+  const errorPercent = required === measured ? 0 : (100 * (measured - required)) / required;
+  return { required, measured, unit, errorPercent };
+}
+
+/** A table for people: `name  required  measured  unit  error`. */
+export function formatMeasurements(rows: readonly (readonly [string, Measurement])[]): string {
+  const cells = rows.map(([name, { required, measured, unit, errorPercent }]) => [
+    name,
+    figure(required),
+    figure(measured),
+    unit,
+    Number.isFinite(errorPercent) ? `${errorPercent >= 0 ? "+" : ""}${errorPercent.toFixed(1)} %` : "",
+  ]);
+  const table = [["", "required", "measured", "unit", "error"], ...cells];
+  const widths = table[0]!.map((_, column) => Math.max(...table.map((row) => row[column]!.length)));
+  const line = (row: readonly string[]): string =>
+    row.map((cell, column) => (column === 0 || column === 3 ? cell.padEnd(widths[column]!) : cell.padStart(widths[column]!))).join("  ");
+  return table.map((row) => line(row).trimEnd()).join("\n");
+}
+
+/** Four digits that count. */
+function figure(value: number): string {
+  return Number.isInteger(value) ? String(value) : String(Number(value.toPrecision(4)));
+}

@@ -1,0 +1,101 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { createCommandRunner, type RunCommand } from "../../../reconciler/agent/network/commands.ts";
+import { createHostFiles } from "../../../reconciler/agent/network/host-files.ts";
+import { createNetwork } from "../../../reconciler/agent/network/network.ts";
+import type { InstanceRef, Network, PortRequest } from "../../../reconciler/agent/ports.ts";
+import { createSystemClock } from "../../../reconciler/sys/clock.ts";
+import { DOCKER_SOCKET, type RigHost } from "../rig/host.ts";
+import { IMAGES } from "../rig/images.ts";
+import { inNamespaces } from "../rig/process.ts";
+import { waitFor } from "../rig/wait.ts";
+
+export const FLEET = "lab";
+
+/** What an agent would log, oldest first. */
+export type Lines = string[];
+
+/** The network of a host of the rig: its code runs in this process, its commands and sockets are the host's. */
+export function networkOf(host: RigHost, lines: Lines = []): Network {
+  const inner = createCommandRunner("/run/openvswitch");
+  const run: RunCommand = ({ program, args, ...rest }, signal) => {
+    const [nsenter, ...entered] = inNamespaces(host.initPid, [program, ...args]) as [string, ...string[]];
+    return inner({ program: nsenter, args: entered, ...rest }, signal);
+  };
+  const note = (fields: object, message: string): void => void lines.push(`${message} ${JSON.stringify(fields)}`);
+  return createNetwork({
+    stateFolder: join(host.folder, "network"),
+    pluginSocket: host.path("/run/docker/plugins/setpoint.sock"),
+    dockerSocket: host.path(DOCKER_SOCKET),
+    fleet: () => FLEET,
+    clock: createSystemClock(),
+    log: { info: note, warn: note, error: note },
+    run,
+    files: {
+      ...createHostFiles(host.path("/run/openvswitch"), host.path(DOCKER_SOCKET)),
+      links: () => readFileSync(`/proc/${host.initPid}/net/dev`, "utf8"),
+    },
+    nameservers: () => [],
+  });
+}
+
+export function portRequest(ref: Partial<PortRequest> & { readonly set: string; readonly ip: string }): PortRequest {
+  return { index: 0, generation: 1, vlan: null, ingressBps: null, egressBps: null, ...ref };
+}
+
+/** Attaches the port and starts a container on it, as the agent does for infra. Resolves to the container's name. */
+export async function startOn(host: RigHost, network: Network, port: PortRequest, command?: readonly string[]): Promise<string> {
+  await network.attach(port, AbortSignal.timeout(10_000));
+  const name = await createOn(host, network, port, command);
+  await host.engine.call("POST", `/containers/${name}/start`);
+  return name;
+}
+
+export async function createOn(host: RigHost, network: Network, ref: InstanceRef, command?: readonly string[]): Promise<string> {
+  const { networkMode, settings } = network.endpoint(ref);
+  const name = `${ref.set}-${ref.index}-${ref.generation}`;
+  await host.engine.call("POST", `/containers/create?name=${name}`, {
+    Image: IMAGES.sleeper,
+    Cmd: command,
+    HostConfig: { NetworkMode: networkMode },
+    NetworkingConfig: { EndpointsConfig: { [networkMode]: settings } },
+  });
+  return name;
+}
+
+/** Runs a program of the machine in a container's network. */
+export async function inside(host: RigHost, container: string, argv: readonly string[], deadlineMs = 30_000): Promise<string> {
+  const sandbox = await host.docker("inspect", "--format", "{{.NetworkSettings.SandboxKey}}", container);
+  return (await host.exec(["nsenter", `--net=${sandbox}`, "--", ...argv], { deadlineMs })).stdout;
+}
+
+export async function canPing(host: RigHost, container: string, ip: string, ...more: readonly string[]): Promise<boolean> {
+  return inside(host, container, ["ping", "-c", "2", "-i", "0.2", "-W", "1", ...more, ip]).then(
+    () => true,
+    () => false,
+  );
+}
+
+interface IperfReport {
+  readonly error?: string;
+  readonly end: { readonly sum_received: { readonly bits_per_second: number } };
+}
+
+/** TCP from one container to another on the same host: received bit/s over `seconds`. */
+export async function measureRate(host: RigHost, from: string, to: string, toIp: string, seconds = 3): Promise<number> {
+  const server = inside(host, to, ["iperf3", "--server", "--one-off"], 60_000);
+  server.catch(() => {});
+  // The first second is left out: a full bucket passes in it.
+  const client = ["iperf3", "--client", toIp, "--time", String(seconds), "--omit", "1", "--json", "--connect-timeout", "2000"];
+  const report = await waitFor(
+    `iperf3 from ${from} to ${to}`,
+    async () => {
+      const answer = JSON.parse(await inside(host, from, client)) as IperfReport;
+      if (answer.error !== undefined) throw new Error(answer.error);
+      return answer;
+    },
+    { deadlineMs: 30_000, everyMs: 100 },
+  );
+  await server;
+  return report.end.sum_received.bits_per_second;
+}
