@@ -126,7 +126,7 @@ export class HostCore {
       records: state.records,
       ports: parts.network.ports(),
       floors: state.floors,
-      engineProblem: picture.engineProblem === null ? null : `the container engine does not answer: ${picture.engineProblem}`,
+      engineProblem: picture.engineProblem,
       working: this.working,
       troubleOf: (key) => this.troubles.get(key) ?? "",
       healthOf: (container) => this.health.healthOf(container),

@@ -4,9 +4,12 @@ import { type Draft, type EventOf, refuse, replaceSet, setOf } from "./draft.ts"
 
 type Trouble = Pick<Failure, "code" | "message" | "lastAtMs" | "input"> & {
   readonly host: string;
-  /** False for a lost reply, which tells nothing of the object: it adds to `tries` only. */
+  /** False for a lost reply, or an engine that is away, which tell nothing of the object: it adds to `tries` only. */
   readonly counts: boolean;
 };
+
+/** What a host answers when it could not try: nothing is wrong with the object, and the host's own report says what is. */
+const OF_HOST: ReadonlySet<string> = new Set(["engine-busy", "engine-silent", "engine-timeout", "engine-unreachable", "host-busy"]);
 
 export function planStarted(draft: Draft): void {
   draft.plans += 1;
@@ -24,7 +27,14 @@ export function actionEnded(draft: Draft, event: EventOf<"action.ended">): void 
   draft.running.delete(event.id);
   if (event.outcome === "done") return;
   const { code, message, input, atMs: lastAtMs } = event;
-  addFailure(draft, action.set, action.index, { code, message, input, lastAtMs, host: action.host, counts: event.outcome !== "unknown" });
+  addFailure(draft, action.set, action.index, {
+    code,
+    message,
+    input,
+    lastAtMs,
+    host: action.host,
+    counts: event.outcome !== "unknown" && !OF_HOST.has(code),
+  });
 }
 
 export function slotCrashed(draft: Draft, event: EventOf<"slot.crashed">): void {

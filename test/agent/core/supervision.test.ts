@@ -122,7 +122,7 @@ describe("supervision", () => {
     at.host.engine.hung = true;
     await at.pass(20_000);
     expect(await at.observe()).toMatchObject({ capabilities: ["cgroup", "ovs", "tc"], instances: [{ phase: "running" }] });
-    expect((await instance()).message).toContain("the container engine does not answer");
+    expect((await instance()).message).toContain("the container engine can't be used");
     // Neither does an agent that starts meanwhile.
     await at.restart();
     expect(await at.observe()).toMatchObject({ instances: [{ phase: "running", healthy: false, specHash: spec().specHash }] });
