@@ -110,6 +110,11 @@ export class HostCore {
     await this.picture.look();
   }
 
+  /** As look, for one Instance alone. */
+  async lookAt(ref: InstanceRef): Promise<void> {
+    await this.picture.lookAt(ref);
+  }
+
   /** Makes the report anew; the version that contains all that is known now. */
   publish(): number {
     const { settings } = this;

@@ -56,6 +56,7 @@ export function createDockerEngine(options: DockerEngineOptions): DockerEngine {
       return facts;
     },
     inventory: (signal) => says("list of containers", inventory.read(signal)),
+    containersOf: (ref, signal) => says(`containers of ${ref.set}/${ref.index}`, inventory.readInstance(ref, signal)),
     events: (signal) => readEvents(api, owner, inventory.cache, signal),
     pull: (image, signal) => says(`pull of ${image}`, pull(api, pulls, image, signal)),
     startInstance: (ref, request, signal) =>
