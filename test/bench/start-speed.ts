@@ -24,7 +24,7 @@ const USAGE = `usage: npm run bench:start -- [--docker SOCKET] [--count N] [--ru
   --docker SOCKET  measure on this daemon (default: a new one in namespaces, and only there Setpoint); what the benchmark makes there it removes
   --count N        containers at the end of a run, even (default 100)
   --runs N         runs of which the median is taken (default 3)
-  --only TEXT      only those whose name has one of these in it, such as "setpoint,Instances"
+  --only TEXT      only those whose name has this in it, such as "8 at once, Instances"; may be given several times
   --network NAME   how Setpoint connects: bridge (default) or ovs
   --steady         instead: what Setpoint takes for a minute in which nothing changes
   --json           one object instead of the table`;
@@ -39,7 +39,12 @@ interface Target {
 }
 
 async function main(): Promise<void> {
-  const texts = { docker: { type: "string" }, count: { type: "string" }, runs: { type: "string" }, only: { type: "string" } } as const;
+  const texts = {
+    docker: { type: "string" },
+    count: { type: "string" },
+    runs: { type: "string" },
+    only: { type: "string", multiple: true },
+  } as const;
   const more = { network: { type: "string" }, steady: { type: "boolean" }, json: { type: "boolean" }, help: { type: "boolean" } } as const;
   const { values } = parseArgs({ options: { ...texts, ...more } });
   const size = { count: Number(values.count ?? 100), runs: Number(values.runs ?? 3) };
@@ -56,7 +61,7 @@ async function main(): Promise<void> {
     if (values.steady === true) return console.log(await measureSteady(required(target.own), size.count));
     const runs = target.own === null ? null : setpoint(target.own.fleet, target.own.recorder, network);
     const contenders = [...(runs === null ? [] : [runs.contender]), ...(await rivals(target, folder))];
-    const wanted = (values.only ?? "").split(",");
+    const wanted = values.only ?? [""];
     const chosen = contenders.filter(({ name }) => wanted.some((text) => name.includes(text)));
     const results = await measureAll(target, chosen, {
       ...size,
@@ -78,7 +83,7 @@ function required(own: OwnHost | null): OwnHost {
 
 async function ownTarget(network: "bridge" | "ovs"): Promise<Target> {
   const own = await ownHost(network);
-  return { engine: own.host.engine, run: own.run, own, close: own.close };
+  return { engine: own.host.engine, run: own.run, own, close: () => own.close() };
 }
 
 async function givenDaemon(socket: string): Promise<Target> {

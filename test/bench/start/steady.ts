@@ -1,12 +1,47 @@
-import { createServer, connect, type Server, type Socket } from "node:net";
 import { loadavg } from "node:os";
 import { setTimeout as sleep } from "node:timers/promises";
+import { DOCKER_SOCKET } from "../../hosts/rig/host.ts";
+import { countCalls } from "./call-counter.ts";
 import type { OwnHost } from "./own-host.ts";
-export async function measureSteady(_own: OwnHost, _count: number): Promise<string> {
-  await sleep(1);
-  return "" + loadavg();
-  void createServer;
-  void connect;
-  type X = Server | Socket;
-  void (0 as unknown as X);
+import { processorTimeOf } from "./processor-time.ts";
+import { setOf } from "./setpoint.ts";
+
+const COUNTED_SOCKET = "/run/counted.sock";
+const DEADLINE_MS = 600_000;
+/** After the agent's start, so that only rest is measured. */
+const CALM_MS = 15_000;
+const MEASURE_MS = 60_000;
+
+/** What a host with so many Instances takes for a minute in which nothing changes, as a text for people. */
+export async function measureSteady({ host, fleet }: OwnHost, count: number): Promise<string> {
+  const counter = await countCalls(host.path(COUNTED_SOCKET), host.path(DOCKER_SOCKET));
+  try {
+    await host.killAgent("SIGTERM");
+    await host.startAgent("--docker", COUNTED_SOCKET);
+    fleet.commit({ "set.yaml": setOf(count) });
+    await fleet.settled(DEADLINE_MS);
+    await sleep(CALM_MS);
+    const before = {
+      calls: new Map(counter.calls),
+      agentMs: processorTimeOf(host.agentPid),
+      reconcilerMs: processorTimeOf(fleet.reconcilerPid),
+    };
+    await sleep(MEASURE_MS);
+    const agentMs = processorTimeOf(host.agentPid) - before.agentMs;
+    const reconcilerMs = processorTimeOf(fleet.reconcilerPid) - before.reconcilerMs;
+    const calls = [...counter.calls]
+      .map(([name, times]) => [name, times - (before.calls.get(name) ?? 0)] as const)
+      .filter(([, times]) => times > 0);
+    const share = (ms: number): string => `${(ms / 1000).toFixed(2)} s, ${((100 * ms) / MEASURE_MS).toFixed(2)} % of one CPU`;
+    return [
+      `${count} Instances for ${MEASURE_MS / 1000} s, nothing changes; load ${loadavg()[0]!.toFixed(1)}`,
+      `agent       ${share(agentMs)}`,
+      `reconciler  ${share(reconcilerMs)}`,
+      `calls of the agent to the engine that write: ${calls.filter(([name]) => !name.startsWith("GET ")).length}`,
+      ...calls.map(([name, times]) => `  ${times} x ${name}`),
+    ].join("\n");
+  } finally {
+    await host.killAgent("SIGTERM");
+    await counter.close();
+  }
 }
