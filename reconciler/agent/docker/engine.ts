@@ -34,7 +34,7 @@ export interface DockerEngine extends Engine {
 }
 
 /** More at once only make each other slow: what the engine does at a start is work of the kernel. */
-const STARTS_AT_ONCE = 4;
+const STARTS_AT_ONCE = 8;
 const PULLS_AT_ONCE = 3;
 const MAX_WAITING = 4_096;
 

@@ -5,6 +5,7 @@ import { countCalls } from "./call-counter.ts";
 import type { OwnHost } from "./own-host.ts";
 import { processorTimeOf } from "./processor-time.ts";
 import { setOf } from "./setpoint.ts";
+import { readFailures } from "./spans.ts";
 
 const COUNTED_SOCKET = "/run/counted.sock";
 const DEADLINE_MS = 600_000;
@@ -18,8 +19,12 @@ export async function measureSteady({ host, fleet }: OwnHost, count: number): Pr
   try {
     await host.killAgent("SIGTERM");
     await host.startAgent("--docker", COUNTED_SOCKET);
+    const committedAtMs = Date.now();
     fleet.commit({ "set.yaml": setOf(count) });
     await fleet.settled(DEADLINE_MS);
+    const startedForMs = Date.now() - committedAtMs;
+    const failures = [...readFailures(fleet.journal, committedAtMs)];
+    const startCalls = [...counter.calls];
     await sleep(CALM_MS);
     const before = {
       calls: new Map(counter.calls),
@@ -34,6 +39,10 @@ export async function measureSteady({ host, fleet }: OwnHost, count: number): Pr
       .filter(([, times]) => times > 0);
     const share = (ms: number): string => `${(ms / 1000).toFixed(2)} s, ${((100 * ms) / MEASURE_MS).toFixed(2)} % of one CPU`;
     return [
+      `0 → ${count} at once: ${(startedForMs / 1000).toFixed(1)} s, steps that failed: ${failures.length === 0 ? "none" : ""}`,
+      ...failures.map(([text, times]) => `  ${times} x ${text}`),
+      ...startCalls.map(([name, times]) => `  ${times} x ${name}`),
+      "",
       `${count} Instances for ${MEASURE_MS / 1000} s, nothing changes; load ${loadavg()[0]!.toFixed(1)}`,
       `agent       ${share(agentMs)}`,
       `reconciler  ${share(reconcilerMs)}`,
