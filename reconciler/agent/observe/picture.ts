@@ -125,6 +125,7 @@ export class Picture {
       if (one < look) this.#lookedOne.delete(key);
       else setGroup(instances, key, this.#byInstance.get(key) ?? []);
     }
+    for (const key of this.#rounds.keys()) if (!instances.has(key)) this.#rounds.delete(key);
     this.#lookedAll = look;
     this.#byInstance = instances;
     this.#inventory = null;
@@ -137,7 +138,7 @@ export class Picture {
     const limits = { ms: LOOK_WITHIN_MS, what: "listing the containers of an Instance", lifetime: this.#lifetime };
     try {
       const containers = await withDeadline(this.#clock, limits, (signal) => this.#engine.containersOf(ref, signal));
-      if (look < this.#lookedAll) return;
+      if (look < Math.max(this.#lookedAll, this.#lookedOne.get(key) ?? 0)) return;
       this.#lookedOne.set(key, look);
       const instances = new Map(this.#byInstance);
       setGroup(instances, key, grouped(containers).get(key) ?? []);

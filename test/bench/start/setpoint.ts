@@ -47,7 +47,7 @@ export function setpoint(fleet: TestFleet, recorder: EngineRecorder, network: st
       fleet.commit({ "set.yaml": setOf(count) });
       await waitUntil(`${count} Instances`, async () => (await readyOf(fleet)) === count, {
         deadlineMs: DEADLINE_MS,
-        everyMs: 50,
+        everyMs: 150,
         evidence: () => fleet.evidence(),
       });
       spans = readSpans(fleet.journal, recorder.moments, committedAtMs);
