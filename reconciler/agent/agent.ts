@@ -6,6 +6,7 @@ import type { HostObservation } from "../core/observation.ts";
 import type { Action } from "../core/plan.ts";
 import type { HostSample } from "../core/samples.ts";
 import { isDeepStrictEqual } from "node:util";
+import { Alarm } from "./alarm.ts";
 import { StepRunner } from "./apply/steps.ts";
 import { EngineWatch } from "./engine-watch.ts";
 import { HostCore, type AgentParts } from "./host-core.ts";
@@ -38,6 +39,8 @@ export interface Agent {
 
 /** How long new settings wait for the network to be as they say before they are answered. */
 const NETWORK_PATIENCE_MS = 5_000;
+/** Between two reports while much changes. */
+const REPORT_EVERY_MS = 100;
 
 /** An agent of this machine. Throws UserError `agent-state` when its state folder can't be used or is damaged. */
 export function createAgent(parts: AgentParts): Agent {
@@ -50,7 +53,7 @@ export function createAgent(parts: AgentParts): Agent {
     supervisor.look();
     parts.sampler.follow(core.picture.inventory.containers.filter((container) => container.state === "running"));
   };
-  core.listen((observation) => tell(watchers, { type: "observation", observation }));
+  const reports = new Reports(core, watchers);
   const running: Promise<unknown>[] = [];
   return {
     boot: core.boot,
@@ -87,6 +90,7 @@ export function createAgent(parts: AgentParts): Agent {
     },
     async close() {
       supervisor.close();
+      reports.close();
       await core.close();
       await Promise.allSettled(running);
       await parts.network.close();
@@ -146,6 +150,34 @@ function sample(core: HostCore): HostSample {
   const counters = network.counters();
   const instances = sampler.read().map((instance) => ({ ...instance, network: counters.get(instanceKey(instance)) ?? null }));
   return { host: core.host, atMs: clock.now(), total: machine.usage(), instances };
+}
+
+/** Tells those who watch of changes: at once, and while much changes the newest every so often, since each report is all of it. */
+class Reports {
+  readonly #core: HostCore;
+  readonly #watchers: ReadonlySet<(line: WatchLine) => void>;
+  readonly #alarm: Alarm;
+  #toldAtMs = -Infinity;
+
+  constructor(core: HostCore, watchers: ReadonlySet<(line: WatchLine) => void>) {
+    this.#core = core;
+    this.#watchers = watchers;
+    this.#alarm = new Alarm(core.parts.clock, () => this.#tell());
+    core.listen(() => {
+      const dueAtMs = this.#toldAtMs + REPORT_EVERY_MS;
+      if (core.parts.clock.monotonic() >= dueAtMs) this.#tell();
+      else this.#alarm.setAt(dueAtMs);
+    });
+  }
+
+  close(): void {
+    this.#alarm.close();
+  }
+
+  #tell(): void {
+    this.#toldAtMs = this.#core.parts.clock.monotonic();
+    tell(this.#watchers, { type: "observation", observation: this.#core.observation! });
+  }
 }
 
 function tell(watchers: ReadonlySet<(line: WatchLine) => void>, line: WatchLine): void {

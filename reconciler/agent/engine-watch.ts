@@ -1,5 +1,8 @@
+import { slotKey } from "../core/ids.ts";
 import { withDeadline } from "./deadline.ts";
 import type { HostCore } from "./host-core.ts";
+import type { InstanceRef } from "./ports.ts";
+import { createRounds } from "./rounds.ts";
 import type { Supervisor } from "./supervise/supervisor.ts";
 
 const PING_EVERY_MS = 5_000;
@@ -11,6 +14,10 @@ const MOST_MISSES = 3;
 /** Everything is listed anew at least this often, whatever events came. */
 const RESYNC_EVERY_MS = 60_000;
 const REPAIR_WITHIN_MS = 30_000;
+/** After an event, so that those that come together share a look. */
+const GATHER_MS = 20;
+/** Past this many changed Instances one listing of all is cheaper. */
+const MOST_SINGLE_LOOKS = 8;
 
 /** Knows whether the engine answers, hears its events, and has everything looked at when it comes back. */
 export class EngineWatch {
@@ -18,6 +25,10 @@ export class EngineWatch {
   readonly #supervisor: Supervisor;
   /** Resolves when the engine was asked once, whatever came of it. */
   readonly asked: Promise<void>;
+  readonly #lookSoon = createRounds(
+    () => this.#lookAtChanged(),
+    () => this.#pause(GATHER_MS),
+  );
   #tellAsked: () => void = () => undefined;
   #misses = 0;
   #listedAtMs = 0;
@@ -66,6 +77,7 @@ export class EngineWatch {
     if (problem !== null && (never || this.#misses >= MOST_MISSES)) this.lost(problem);
     if (problem === null && picture.engineProblem !== null) await this.#back();
     else if (problem === null && parts.clock.monotonic() - this.#listedAtMs >= RESYNC_EVERY_MS) await this.#resync();
+    else if (problem === null && this.#due().length > 0) await this.#lookSoon();
     await this.#repair();
     this.#tellAsked();
     await this.#pause(problem === null ? PING_EVERY_MS : RETRY_MS);
@@ -129,15 +141,36 @@ export class EngineWatch {
     this.#core.publish();
   }
 
-  /** Every event makes the engine be listed soon; many at once are one listing. */
+  /** Every event makes its Instance be looked at soon. */
   async #listen(): Promise<void> {
-    const core = this.#core;
-    const { signal } = core.lifetime;
-    for await (const event of core.parts.engine.events(signal)) {
-      if (event.kind === "restarted" && core.picture.engineProblem === null) await this.#back();
-      else if (core.picture.looked) core.look().catch(() => undefined);
+    const { picture, parts, lifetime } = this.#core;
+    for await (const event of parts.engine.events(lifetime.signal)) {
+      if (event.kind === "restarted" && picture.engineProblem === null) await this.#back();
+      else if (!picture.looked) continue;
+      else if (event.instance === null) this.#core.look().catch(() => undefined);
+      else this.#changed(event.instance).catch(() => undefined);
     }
     await this.#pause(RETRY_MS);
+  }
+
+  /** What a step works on is looked at by the step, or when that is over. */
+  async #changed(ref: InstanceRef): Promise<void> {
+    const { picture, lanes } = this.#core;
+    if (!picture.expire(ref)) return;
+    while (this.#core.isBusy(ref)) await lanes.passed(slotKey(ref.set, ref.index));
+    if (this.#due().length > 0) await this.#lookSoon();
+  }
+
+  /** Many at once are one listing of all. */
+  async #lookAtChanged(): Promise<void> {
+    const core = this.#core;
+    const due = this.#due();
+    if (due.length > MOST_SINGLE_LOOKS) await core.look();
+    else await Promise.all(due.map((ref) => core.lookAt(ref)));
+  }
+
+  #due(): readonly InstanceRef[] {
+    return this.#core.picture.stale.filter((ref) => !this.#core.isBusy(ref));
   }
 
   async #pause(ms: number): Promise<void> {

@@ -110,6 +110,11 @@ export class HostCore {
     await this.picture.look();
   }
 
+  /** As look, for one Instance alone. */
+  async lookAt(ref: InstanceRef): Promise<void> {
+    await this.picture.lookAt(ref);
+  }
+
   /** Makes the report anew; the version that contains all that is known now. */
   publish(): number {
     const { settings } = this;
@@ -126,7 +131,7 @@ export class HostCore {
       records: state.records,
       ports: parts.network.ports(),
       floors: state.floors,
-      engineProblem: picture.engineProblem === null ? null : `the container engine does not answer: ${picture.engineProblem}`,
+      engineProblem: picture.engineProblem,
       working: this.working,
       troubleOf: (key) => this.troubles.get(key) ?? "",
       healthOf: (container) => this.health.healthOf(container),

@@ -122,6 +122,8 @@ export interface EngineEvent {
   readonly kind: "started" | "died" | "oom" | "destroyed" | "image" | "restarted";
   /** Empty for `image` and `restarted`. */
   readonly containerId: string;
+  /** Whose container it is; null for `image`, `restarted`, and where its labels were changed beyond reading. */
+  readonly instance: InstanceRef | null;
 }
 
 /** The container engine: Sets as one infra container and app containers that join its network. */
@@ -130,6 +132,8 @@ export interface Engine {
   ping(signal: AbortSignal): Promise<void>;
   facts(signal: AbortSignal): Promise<EngineFacts>;
   inventory(signal: AbortSignal): Promise<EngineInventory>;
+  /** The containers of one Instance, infra first: as `inventory` shows them, without asking for all others. */
+  containersOf(ref: InstanceRef, signal: AbortSignal): Promise<readonly OwnedContainer[]>;
   /** Never ends by itself; after a loss it connects again. Says `restarted` whenever it connects, the first time too. */
   events(signal: AbortSignal): AsyncIterable<EngineEvent>;
   pull(image: string, signal: AbortSignal): Promise<void>;

@@ -13,6 +13,8 @@ export interface HostObservation {
   readonly capacity: Resources;
   /** Sorted. */
   readonly capabilities: readonly Capability[];
+  /** Why `docker` is not among them, in the engine's words or about its socket; absent or empty while it is. */
+  readonly engineProblem?: string;
   /** Ours only (owner label is this fleet), sorted by set, index, generation. */
   readonly instances: readonly ObservedInstance[];
   /** Volumes of ours that are not in the trash, with or without a running Instance. Sorted by set, index, name. */

@@ -4,7 +4,7 @@ import { compareInstances, compareText } from "../core/order.ts";
 import type { Action, Change, ConfirmedDestroys, HeldDestroys, Plan, PlanInput, Problem } from "../core/plan.ts";
 import { formatDuration, formatPercent } from "../core/units.ts";
 import type { HostTable } from "./fleet/host-table.ts";
-import { DEFAULT_FAILURE, nextReachInMs, type HostStatus } from "./fleet/host-status.ts";
+import { DEFAULT_FAILURE, engineText, nextReachInMs, type HostStatus } from "./fleet/host-status.ts";
 import type { HostIndex } from "./place/host-index.ts";
 import type { StepList } from "./steps/step-list.ts";
 
@@ -85,6 +85,10 @@ function fleetProblems(input: PlanInput, hosts: HostTable, index: HostIndex, hel
     if (host.reach !== "lost" && host.reach !== "suspect") continue;
     const severity = host.reach === "lost" ? "error" : "warning";
     problems.push({ code: `host-${host.reach}`, severity, subject: `host/${host.name}`, text: silentText(host) });
+  }
+  for (const name of hosts.engineless) {
+    const text = `${engineText(hosts.statuses.get(name)!)}; see there: setpoint agent check`;
+    problems.push({ code: "host-engine", severity: "error", subject: `host/${name}`, text });
   }
   return [...problems, ...watermarkProblems(input, index)];
 }

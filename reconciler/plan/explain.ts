@@ -1,4 +1,5 @@
 import type { DesiredHost, DesiredSet } from "../core/desired.ts";
+import { ERRORS } from "../core/errors/catalogue.ts";
 import { UserError } from "../core/errors/user-error.ts";
 import { parseSlotKey, slotKey } from "../core/ids.ts";
 import type { Claim, Failure, SlotMemory } from "../core/memory.ts";
@@ -7,7 +8,7 @@ import { compareNumbers } from "../core/order.ts";
 import type { Change, Plan, PlanInput, Problem } from "../core/plan.ts";
 import { formatBytesRounded, formatCpu, formatDuration } from "../core/units.ts";
 import { targetCount, type TargetCount } from "./desired/count.ts";
-import { hostStatus, holdOf, type HostStatus } from "./fleet/host-status.ts";
+import { engineText, hostStatus, holdOf, lacksEngine, type HostStatus } from "./fleet/host-status.ts";
 import { remedy } from "./remedies.ts";
 import { plural } from "./render.ts";
 
@@ -101,6 +102,7 @@ function hostTrouble(host: HostStatus): string[] {
   else if (host.observation === null && host.reach !== "ok") lines.push(`Nothing was heard from ${host.name} since the daemon started.`);
   else if (host.reach !== "ok")
     lines.push(`${host.name} has been silent for ${formatDuration(wholeSeconds(host.silentMs))}: what runs there is not known.`);
+  if (lacksEngine(host)) lines.push(`${engineText(host)}. On that host, this tells what to do: setpoint agent check`);
   if (host.state === "draining") lines.push(`${host.name} is being drained.`);
   if (host.state === "cordoned") lines.push(`${host.name} is cordoned: nothing new is placed there, what runs stays.`);
   if (host.held !== null) lines.push(`${capital(host.held)}.`);
@@ -114,7 +116,8 @@ function wholeSeconds(durationMs: number): number {
 function failureSentence(failure: Failure): string {
   const where = failure.hosts.length === 0 ? "" : ` on ${failure.hosts.join(", ")}`;
   const count = Math.max(failure.count, failure.tries);
-  return `A step failed ${count === 1 ? "once" : `${count} times in a row`}${where}; last: ${failure.message} [${failure.code}].`;
+  const fix = ERRORS[failure.code]?.fix;
+  return `A step failed ${count === 1 ? "once" : `${count} times in a row`}${where}; last: ${failure.message} [${failure.code}].${fix === undefined ? "" : ` What to do: ${fix}`}`;
 }
 
 function changeSentences(change: Change): string[] {
@@ -253,8 +256,8 @@ function explainHost(input: PlanInput, plan: Plan, name: string): string[] {
       `${plural(host.observation.foreign.length, "container")} on it ${host.observation.foreign.length === 1 ? "is" : "are"} not ours and never touched.`,
     );
   }
-  // Its silence was told above.
-  const problems = plan.problems.filter((problem) => problem.code !== `host-${host.reach}`);
+  // Its silence and its engine were told above.
+  const problems = plan.problems.filter(({ code }) => code !== `host-${host.reach}` && code !== "host-engine");
   return [...lines, ...problemSentences(problems, `host/${name}`)];
 }
 

@@ -20,7 +20,8 @@ export interface ReconcilerOptions extends ExecuteLimits, LoopOptions, SourceRea
 
 export const DEFAULT_OPTIONS: ReconcilerOptions = {
   fleet: "setpoint",
-  perHost: 8,
+  // More than an agent starts at once, since a step that waits for health takes a place too.
+  perHost: 12,
   total: 256,
   groupMs: 2,
   showWithinMs: 5_000,

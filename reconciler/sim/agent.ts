@@ -113,7 +113,7 @@ export class SimAgent {
     if (!this.host.powered || this.#leased(withinMs)) return;
     for (const instance of this.#instances()) {
       if (!isLive(this.host, instance) || !instance.observed.exclusive) continue;
-      this.#fence(instance, "stopped: the host lost touch with its reconciler");
+      this.#fence(instance, "stopped: the host lost touch with its reconciler for longer than its lease");
     }
   }
 

@@ -113,6 +113,15 @@ describe("failures", () => {
     expect(web(after(...failed("x", "i1"), crash)).failures.get(0)).toMatchObject({ code: "exit", count: 2, hosts: ["a-0", "a-1"] });
   });
 
+  test("an engine that is away is a try but no failure; the crash that it kept from being mended counts once, however often it is tried", () => {
+    const crash: EventBody = { type: "slot.crashed", set: "web", index: 0, host: "a-1", code: "crashed", message: "code 1", input: "i1" };
+    const start: EventBody = { ...started, kind: "startInstance" } as EventBody;
+    const away = [start, ended("failed", "engine-unreachable", "i1")];
+    expect(web(after(...away)).failures.get(0)).toMatchObject({ code: "engine-unreachable", count: 0, tries: 1 });
+    const memory = after(crash, ...away, crash, ...away, crash, ...away, crash, start, ended("done", "", "i1"));
+    expect(web(memory).failures.get(0)).toMatchObject({ code: "crashed", count: 1, tries: 7 });
+  });
+
   test("are forgotten when the slot settled; an action that was done alone forgets nothing", () => {
     const settled: EventBody = { type: "slot.settled", set: "web", index: 0 };
     expect(web(after(...failed("x", "i1"), started, ended("done", "", "i1"))).failures.size).toBe(1);

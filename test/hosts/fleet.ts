@@ -36,6 +36,10 @@ export interface TestFleet {
   /** Writes and commits; resolves to the commit. */
   commit(files: Files): string;
   startReconciler(): Promise<void>;
+  /** Throws while no reconciler runs. */
+  readonly reconcilerPid: number;
+  /** The reconciler's journal. */
+  readonly journal: string;
   /** As the kernel does it. */
   killReconciler(): Promise<void>;
   status(): Promise<StatusReport>;
@@ -72,6 +76,11 @@ export function createFleet(rig: Rig, files: Files): TestFleet {
   };
   const fleet: TestFleet = {
     rig,
+    journal: state.journal,
+    get reconcilerPid() {
+      if (reconciler === null) throw new Error("the reconciler does not run");
+      return reconciler.pid;
+    },
     commit(changed) {
       for (const [path, text] of Object.entries(changed)) {
         mkdirSync(dirname(join(repository, path)), { recursive: true });

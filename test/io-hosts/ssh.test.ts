@@ -60,6 +60,10 @@ test.each([
     "setpoint is not on the PATH of that host's ssh logins; install it there (ssh HOST setpoint --version must work)",
   ],
   ["process.stderr.write('no agent listens here\\n'); process.exit(1);", "no agent listens here"],
+  [
+    "process.stderr.write('Banner of the host\\nerror: no agent listens on /run/a.sock [agent-absent]\\n  hint: Start it on this host: x\\n'); process.exit(1);",
+    "no agent listens on /run/a.sock; start it on this host: x",
+  ],
   ["process.kill(process.pid, 'SIGKILL');", "ssh was killed by SIGKILL"],
 ])("why a login failed is told: %s", async (program, said) => {
   const environment: Record<string, string> = {};

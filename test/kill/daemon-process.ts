@@ -5,6 +5,7 @@ const MAIN = join(import.meta.dirname, "../../reconciler/main.ts");
 
 /** A real daemon in a process of its own. */
 export interface DaemonProcess {
+  readonly pid: number;
   /** As the kernel does it: no handler runs. */
   kill(): Promise<void>;
   /** Asks it to stop; resolves with its exit code. */
@@ -28,6 +29,7 @@ export function startDaemon(dir: string, speed: number, state = "state"): Daemon
     if (lines.join("").includes('"daemon started"')) resolve();
   });
   return {
+    pid: child.pid!,
     started: Promise.race([started, ended.then(() => {})]),
     async kill() {
       child.kill("SIGKILL");

@@ -49,7 +49,7 @@ function refuseStart(core: HostCore, action: Of<"startInstance">): Verdict | nul
 
 /** Limits are written, and what lost its lease meanwhile does not stay. */
 async function afterStart(core: HostCore, ref: Action, signal: AbortSignal): Promise<Verdict> {
-  await core.look();
+  await core.lookAt(ref);
   await core.applyLimits(ref, false, signal);
   const record = core.state.recordOf(ref);
   if (record === undefined) return failed("stale-generation", `${instanceName(ref)} was removed while it started`);
@@ -236,7 +236,7 @@ export async function stopInstance(core: HostCore, action: Of<"stopInstance">, s
   const no = refuseIncapable(core, "docker");
   if (no !== null) return no;
   await core.enginePermits.run(signal, () => core.parts.engine.stopInstance(action, action.graceMs, signal));
-  await core.look();
+  await core.lookAt(action);
   return DONE;
 }
 
@@ -246,7 +246,7 @@ export async function removeInstance(core: HostCore, action: Of<"removeInstance"
   const no = refuseIncapable(core, "docker");
   if (no !== null) return no;
   await core.enginePermits.run(signal, () => core.parts.engine.removeInstance(action, signal));
-  await core.look();
+  await core.lookAt(action);
   return DONE;
 }
 
@@ -254,7 +254,7 @@ export async function removeInstance(core: HostCore, action: Of<"removeInstance"
 export async function confirmGone(core: HostCore, action: Of<"confirmGone">): Promise<Verdict> {
   const no = refuseIncapable(core, "docker");
   if (no !== null) return no;
-  await core.look();
+  await core.lookAt(action);
   if (core.picture.containersOf(action).length === 0) return DONE;
   return failed("still-there", `${core.host} still has containers of ${instanceName(action)}`);
 }

@@ -65,9 +65,10 @@ export async function detachPort(core: HostCore, action: Of<"detachPort">, signa
   if (port === undefined || port.generation > action.generation) return DONE;
   const blind = refuseIncapable(core, "docker");
   if (blind !== null) return blind;
-  await core.look();
+  const { set, index } = action;
+  await Promise.all([core.lookAt(action), core.lookAt({ set, index, generation: port.generation })]);
   const no = refuseServing(core, action, action.generation) ?? refuseServing(core, action, port.generation);
   if (no !== null) return no;
-  await core.parts.network.detach({ set: action.set, index: action.index }, signal);
+  await core.parts.network.detach({ set, index }, signal);
   return DONE;
 }

@@ -34,7 +34,7 @@ export interface DockerEngine extends Engine {
 }
 
 /** More at once only make each other slow: what the engine does at a start is work of the kernel. */
-const STARTS_AT_ONCE = 4;
+const STARTS_AT_ONCE = 8;
 const PULLS_AT_ONCE = 3;
 const MAX_WAITING = 4_096;
 
@@ -56,6 +56,7 @@ export function createDockerEngine(options: DockerEngineOptions): DockerEngine {
       return facts;
     },
     inventory: (signal) => says("list of containers", inventory.read(signal)),
+    containersOf: (ref, signal) => says(`containers of ${ref.set}/${ref.index}`, inventory.readInstance(ref, signal)),
     events: (signal) => readEvents(api, owner, inventory.cache, signal),
     pull: (image, signal) => says(`pull of ${image}`, pull(api, pulls, image, signal)),
     startInstance: (ref, request, signal) =>

@@ -1,7 +1,7 @@
 import type { EngineEvent } from "../ports.ts";
 import type { Api } from "./api.ts";
 import type { InventoryCache } from "./inventory-cache.ts";
-import { isOurs, type Labels, type Owner } from "./labels.ts";
+import { isOurs, type Labels, type Owner, readLabels } from "./labels.ts";
 import { readLines } from "./lines.ts";
 
 const CONTAINER_KINDS: Readonly<Record<string, EngineEvent["kind"]>> = { start: "started", die: "died", oom: "oom", destroy: "destroyed" };
@@ -27,7 +27,7 @@ export async function* readEvents(api: Api, owner: Owner, cache: InventoryCache,
       void watch(api, link, signal);
       cache.listen();
       retryMs = FIRST_RETRY_MS;
-      yield { kind: "restarted", containerId: "" };
+      yield { kind: "restarted", containerId: "", instance: null };
       for await (const line of readLines(stream, api.clock, NEVER_MS)) {
         const event = eventOf(JSON.parse(line) as RawEvent, owner);
         if (event === null) continue;
@@ -69,8 +69,10 @@ interface RawEvent {
 
 /** Null for what is not ours or of no interest. */
 function eventOf({ Type, Action, Actor }: RawEvent, owner: Owner): EngineEvent | null {
-  if (Type === "image") return IMAGE_ACTIONS.includes(Action) ? { kind: "image", containerId: "" } : null;
+  if (Type === "image") return IMAGE_ACTIONS.includes(Action) ? { kind: "image", containerId: "", instance: null } : null;
   const kind = CONTAINER_KINDS[Action];
   if (Type !== "container" || kind === undefined || !isOurs(Actor.Attributes, owner)) return null;
-  return { kind, containerId: Actor.ID };
+  const labels = readLabels(Actor.Attributes, owner);
+  const instance = labels === null ? null : { set: labels.set, index: labels.index, generation: labels.generation };
+  return { kind, containerId: Actor.ID, instance };
 }

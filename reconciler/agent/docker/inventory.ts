@@ -1,15 +1,17 @@
 import { compareInstances, compareText, sortedUnique } from "../../core/order.ts";
-import type { EngineInventory, OwnedContainer } from "../ports.ts";
+import type { EngineInventory, InstanceRef, OwnedContainer } from "../ports.ts";
 import type { Api } from "./api.ts";
 import { inspect, type Inspected, type Listed } from "./containers.ts";
 import { type ContainerFacts, createInventoryCache, type InventoryCache } from "./inventory-cache.ts";
 import { type ListedImage, referencesOf } from "./image-reference.ts";
-import { type OwnedLabels, type Owner, readLabels } from "./labels.ts";
+import { instanceLabels, labelFilter, type OwnedLabels, type Owner, readLabels } from "./labels.ts";
 
 export interface InventoryReader {
   readonly cache: InventoryCache;
   /** One list call while nothing changes. */
   read(signal: AbortSignal): Promise<EngineInventory>;
+  /** The containers of one Instance, infra first. */
+  readInstance(ref: InstanceRef, signal: AbortSignal): Promise<readonly OwnedContainer[]>;
 }
 
 /** Inspects at once; the rest of the calls stay free for steps. */
@@ -17,7 +19,15 @@ const INSPECTS_AT_ONCE = 4;
 
 export function createInventoryReader(api: Api, owner: Owner): InventoryReader {
   const cache = createInventoryCache();
-  return { cache, read: (signal) => readInventory(api, owner, cache, signal) };
+  return {
+    cache,
+    read: (signal) => readInventory(api, owner, cache, signal),
+    async readInstance(ref, signal) {
+      const query = { all: "1", ...labelFilter(instanceLabels(owner, ref)) };
+      const listed = await api.call<Listed[]>({ method: "GET", path: "/containers/json", query, signal });
+      return await readOwned(api, cache, sort(listed, owner).ours, signal);
+    },
+  };
 }
 
 async function readInventory(api: Api, owner: Owner, cache: InventoryCache, signal: AbortSignal): Promise<EngineInventory> {
@@ -25,23 +35,35 @@ async function readInventory(api: Api, owner: Owner, cache: InventoryCache, sign
     api.call<Listed[]>({ method: "GET", path: "/containers/json", query: { all: "1" }, signal }),
     readImages(api, cache, signal),
   ]);
+  const { ours, foreign } = sort(listed, owner);
+  const containers = await readOwned(api, cache, ours, signal);
+  cache.retain(new Set(listed.map(({ Id }) => Id)));
+  return { containers, foreign: foreign.sort(compareText), images };
+}
+
+interface Ours {
+  readonly listed: Listed;
+  readonly labels: OwnedLabels;
+}
+
+/** Which of the listed are ours, and the names of those that are not. */
+function sort(listed: readonly Listed[], owner: Owner): { readonly ours: readonly Ours[]; readonly foreign: string[] } {
   const foreign: string[] = [];
-  const ours: { readonly listed: Listed; readonly labels: OwnedLabels }[] = [];
+  const ours: Ours[] = [];
   for (const container of listed) {
     const labels = readLabels(container.Labels, owner);
     if (labels === null) foreign.push(nameOf(container));
     else ours.push({ listed: container, labels });
   }
+  return { ours, foreign };
+}
+
+async function readOwned(api: Api, cache: InventoryCache, ours: readonly Ours[], signal: AbortSignal): Promise<OwnedContainer[]> {
   const containers = await eachOf(ours, INSPECTS_AT_ONCE, async ({ listed, labels }) => {
     const facts = await factsOf(api, cache, listed, signal);
     return facts === null ? null : owned(listed.Id, labels, facts);
   });
-  cache.retain(new Set(listed.map(({ Id }) => Id)));
-  return {
-    containers: containers.filter((it) => it !== null).sort((a, b) => compareInstances(a, b) || compareRoles(a, b)),
-    foreign: foreign.sort(compareText),
-    images,
-  };
+  return containers.filter((it) => it !== null).sort((a, b) => compareInstances(a, b) || compareRoles(a, b));
 }
 
 async function readImages(api: Api, cache: InventoryCache, signal: AbortSignal): Promise<readonly string[]> {
@@ -54,8 +76,12 @@ async function readImages(api: Api, cache: InventoryCache, signal: AbortSignal):
   return references;
 }
 
+const NEVER_RAN: ContainerFacts = { state: "created", pid: 0, exitCode: 0, oomKilled: false, startedAtMs: null };
+
 /** Null for a container that is gone since it was listed. */
 async function factsOf(api: Api, cache: InventoryCache, listed: Listed, signal: AbortSignal): Promise<ContainerFacts | null> {
+  // Inspecting a container that is being started takes until it has started: the engine lists it as created for so long.
+  if (listed.State === "created") return NEVER_RAN;
   const kept = cache.facts(listed.Id, listed.State);
   if (kept !== null) return kept;
   const asked = cache.edition();

@@ -3,6 +3,7 @@ import { mkdir, open, rename } from "node:fs/promises";
 import { join } from "node:path";
 import type { NetworkSettings } from "../../core/host-settings.ts";
 import type { PortRequest } from "../ports.ts";
+import { trouble } from "../state/files.ts";
 
 /** One joining of an Instance to the network, from CreateEndpoint to DeleteEndpoint; a restart makes a new one. */
 export interface EndpointRecord {
@@ -72,7 +73,16 @@ export class StateFile {
     return this.#next;
   }
 
+  /** Rejects with UserError `agent-state`. */
   async #write(): Promise<void> {
+    try {
+      await this.#writeDurably();
+    } catch (error) {
+      throw trouble(this.#folder, error);
+    }
+  }
+
+  async #writeDurably(): Promise<void> {
     const { fleet, settings, ports, endpoints } = this.state;
     const document: StateDocument = { version: 1, fleet, settings, ports: [...ports.values()], endpoints: [...endpoints.values()] };
     const path = join(this.#folder, FILE);

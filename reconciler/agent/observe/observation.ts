@@ -48,6 +48,7 @@ export function buildObservation(before: HostObservation | null, parts: Observat
     return old !== undefined && isDeepStrictEqual(old, instance) ? old : instance;
   });
   const next = {
+    engineProblem: parts.engineProblem ?? "",
     host: parts.host,
     boot: parts.boot,
     capacity: parts.capacity,
@@ -69,6 +70,11 @@ export function buildObservation(before: HostObservation | null, parts: Observat
     else changed = true;
   }
   return changed ? (merged as unknown as HostObservation) : before;
+}
+
+/** What an Instance says while nobody can look at it; empty: somebody can. */
+function engineMessage(problem: string | null): string {
+  return problem === null ? "" : `the container engine can't be used: ${problem}`;
 }
 
 const NO_LIVE: LiveSettings = { containers: {}, volumes: {}, ingressBps: null, egressBps: null };
@@ -107,7 +113,7 @@ function observeInstance(
     exclusive: first.labels.exclusive,
     priority: first.labels.priority,
     taskId: record?.taskId ?? first.labels.taskId,
-    message: parts.engineProblem ?? (message || lack || (troubled.find((health) => health.message !== "")?.message ?? "")),
+    message: engineMessage(parts.engineProblem) || message || lack || (troubled.find((health) => health.message !== "")?.message ?? ""),
   };
 }
 
@@ -133,7 +139,7 @@ function rememberInstance(record: InstanceRecord, { engineProblem }: Observation
     taskId,
     ip: ip === "" ? null : ip,
     images: Object.fromEntries(spec.template.containers.map(({ name, image }) => [name, image])),
-    message: engineProblem ?? "",
+    message: engineMessage(engineProblem),
   };
 }
 

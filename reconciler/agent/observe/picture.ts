@@ -13,9 +13,21 @@ export class Picture {
   readonly #engine: Engine;
   readonly #clock: Clock;
   readonly #lifetime: AbortSignal;
+  readonly #tell: () => void;
   readonly #round: () => Promise<void>;
-  #inventory: EngineInventory = { containers: [], foreign: [], images: [] };
+  /** One per Instance: each caller gets a look that began after it asked. */
+  readonly #rounds = new Map<string, () => Promise<void>>();
+  #foreign: readonly string[] = [];
+  #images: readonly string[] = [];
   #byInstance: ReadonlyMap<string, readonly OwnedContainer[]> = new Map();
+  #inventory: EngineInventory | null = null;
+  /** Counts looks in the order in which they begin: of two the one that began later is believed. */
+  #looks = 0;
+  #lookedAll = 0;
+  /** By instanceKey: the look at this Instance alone, where that is newer than the one at all. */
+  readonly #lookedOne = new Map<string, number>();
+  /** Changed since the last look at them began, by instanceKey. */
+  readonly #stale = new Map<string, InstanceRef>();
   #facts: EngineFacts | null = null;
   #looked = false;
   #lookedForMs = 0;
@@ -27,6 +39,7 @@ export class Picture {
     this.#engine = engine;
     this.#clock = clock;
     this.#lifetime = lifetime;
+    this.#tell = looked;
     // At most half of the time goes into listings, however slow they are.
     const pause = async (): Promise<void> => await clock.sleep(Math.max(PAUSE_MS, this.#lookedForMs), lifetime);
     this.#round = createRounds(async () => {
@@ -40,6 +53,27 @@ export class Picture {
     return this.#round();
   }
 
+  /** Looks at one Instance alone, beginning after this call: what a step did to it shows whatever else the engine is busy with. */
+  lookAt(ref: InstanceRef): Promise<void> {
+    const key = instanceKey(ref);
+    const round = this.#rounds.get(key) ?? createRounds(() => this.#lookAt(ref));
+    this.#rounds.set(key, round);
+    return round();
+  }
+
+  /** Something happened to the Instance; false when that was said already and nobody looked since. */
+  expire(ref: InstanceRef): boolean {
+    const key = instanceKey(ref);
+    if (this.#stale.has(key)) return false;
+    this.#stale.set(key, ref);
+    return true;
+  }
+
+  /** Instances to which something happened since they were looked at. */
+  get stale(): readonly InstanceRef[] {
+    return [...this.#stale.values()];
+  }
+
   /** True once the engine was listed: before that nobody knows what is there. */
   get looked(): boolean {
     return this.#looked;
@@ -50,6 +84,7 @@ export class Picture {
   }
 
   get inventory(): EngineInventory {
+    this.#inventory ??= { containers: [...this.#byInstance.values()].flat(), foreign: this.#foreign, images: this.#images };
     return this.#inventory;
   }
 
@@ -64,14 +99,56 @@ export class Picture {
 
   async #look(): Promise<void> {
     const beganMs = this.#clock.monotonic();
+    const look = ++this.#looks;
+    const stale = [...this.#stale];
+    this.#stale.clear();
     const limits = { ms: LOOK_WITHIN_MS, what: "listing the containers", lifetime: this.#lifetime };
-    this.#inventory = await withDeadline(this.#clock, limits, async (signal) => {
-      this.#facts ??= await this.#engine.facts(signal);
-      return await this.#engine.inventory(signal);
-    });
-    this.#byInstance = grouped(this.#inventory.containers);
+    try {
+      const { containers, foreign, images } = await withDeadline(this.#clock, limits, async (signal) => {
+        this.#facts ??= await this.#engine.facts(signal);
+        return await this.#engine.inventory(signal);
+      });
+      this.#foreign = foreign;
+      this.#images = images;
+      this.#takeAll(grouped(containers), look);
+    } catch (error) {
+      for (const [key, ref] of stale) this.#stale.set(key, ref);
+      throw error;
+    }
     this.#looked = true;
     this.#lookedForMs = this.#clock.monotonic() - beganMs;
+  }
+
+  /** All but the Instances that were looked at by a look that began later. */
+  #takeAll(instances: Map<string, readonly OwnedContainer[]>, look: number): void {
+    for (const [key, one] of this.#lookedOne) {
+      if (one < look) this.#lookedOne.delete(key);
+      else setGroup(instances, key, this.#byInstance.get(key) ?? []);
+    }
+    for (const key of this.#rounds.keys()) if (!instances.has(key)) this.#rounds.delete(key);
+    this.#lookedAll = look;
+    this.#byInstance = instances;
+    this.#inventory = null;
+  }
+
+  async #lookAt(ref: InstanceRef): Promise<void> {
+    const key = instanceKey(ref);
+    const look = ++this.#looks;
+    this.#stale.delete(key);
+    const limits = { ms: LOOK_WITHIN_MS, what: "listing the containers of an Instance", lifetime: this.#lifetime };
+    try {
+      const containers = await withDeadline(this.#clock, limits, (signal) => this.#engine.containersOf(ref, signal));
+      if (look < Math.max(this.#lookedAll, this.#lookedOne.get(key) ?? 0)) return;
+      this.#lookedOne.set(key, look);
+      const instances = new Map(this.#byInstance);
+      setGroup(instances, key, grouped(containers).get(key) ?? []);
+      this.#byInstance = instances;
+      this.#inventory = null;
+    } catch (error) {
+      this.#stale.set(key, ref);
+      throw error;
+    }
+    this.#tell();
   }
 
   /** The engine was restarted, perhaps as another version. */
@@ -90,4 +167,10 @@ function grouped(containers: readonly OwnedContainer[]): Map<string, OwnedContai
     else group.push(container);
   }
   return groups;
+}
+
+/** An Instance without containers is not there. */
+function setGroup(instances: Map<string, readonly OwnedContainer[]>, key: string, containers: readonly OwnedContainer[]): void {
+  if (containers.length === 0) instances.delete(key);
+  else instances.set(key, containers);
 }

@@ -127,7 +127,8 @@ function damaged(path: string, what: string, fix: string): UserError {
   return new UserError("agent-state", `${path} ${what}`, fix);
 }
 
-function trouble(folder: string, error: unknown): UserError {
+/** What is said when a folder of the agent can't be read or written. */
+export function trouble(folder: string, error: unknown): UserError {
   const { code = "", message } = error as NodeJS.ErrnoException;
   const why = TROUBLES[code] ?? (code === "" ? message : code);
   return new UserError("agent-state", `the agent's state folder ${folder} can't be used: ${why}`, "Mend it, or give another with --state.");

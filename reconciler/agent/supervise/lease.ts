@@ -45,6 +45,11 @@ export class Lease {
     return true;
   }
 
+  /** False while there was none since the machine booted, so that nothing ran under it. */
+  get ranOut(): boolean {
+    return this.#renewedAtMs !== null;
+  }
+
   /** True while it lasts for more than `withinMs` from now. A lease of null never ends. */
   holds(leaseForMs: number | null, withinMs = 0): boolean {
     if (leaseForMs === null) return true;

@@ -69,9 +69,9 @@ export class Supervisor {
   keepLease(withinMs: number): void {
     const core = this.#core;
     if (core.settings === null || core.leased(withinMs)) return;
-    const was = core.picture.looked
-      ? "stopped: the host lost touch with its reconciler"
-      : "not started: the host did not hear its reconciler yet";
+    const was = core.lease.ranOut
+      ? "stopped: the host lost touch with its reconciler for longer than its lease"
+      : "not started: the host did not hear its reconciler since it booted";
     for (const record of core.state.records.values()) {
       if (!record.spec.exclusive || record.want !== "run") continue;
       this.#saved(core.state.put({ ...record, want: "fenced", why: was }));

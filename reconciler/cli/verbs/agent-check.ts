@@ -1,7 +1,8 @@
-import { accessSync, constants, existsSync } from "node:fs";
+import { accessSync, constants, existsSync, statfsSync } from "node:fs";
 import { createCgroups } from "../../agent/cgroup/cgroups.ts";
 import { createDockerEngine } from "../../agent/docker/engine.ts";
-import type { EngineFacts } from "../../agent/ports.ts";
+import { StepError, type EngineFacts } from "../../agent/ports.ts";
+import { formatBytesRounded } from "../../core/units.ts";
 import { createSystemClock } from "../../sys/clock.ts";
 import { exec } from "../../sys/exec.ts";
 import { printRows, printValue, type Column } from "../table.ts";
@@ -31,12 +32,14 @@ const COLUMNS: readonly Column<Finding>[] = [
 ];
 
 const DOCKER_WITHIN_MS = 5_000;
+/** With less than this hardly any image can be pulled. */
+const LEAST_FREE_BYTES = 256 * 1024 * 1024;
 
 /** `setpoint agent check`: what this host can and lacks. 0 when Docker works, 1 else; all other parts are optional. */
 export async function check(terminal: Terminal, options: CheckOptions): Promise<number> {
   const docker = await checkDocker(options);
   const rest = await Promise.all([checkSwitch(terminal), checkTc(terminal), checkLvm(terminal)]);
-  const findings = [...docker.findings, rest[0], rest[1], checkIo(options), rest[2], checkSsh()];
+  const findings = [...docker.findings, rest[0], rest[1], checkIo(options), rest[2], ...checkDisk(options), checkSsh()];
   if (options.output === "json") await printValue(terminal.out, findings, "json");
   else await printRows(terminal.out, findings, COLUMNS, "wide");
   return docker.works ? 0 : 1;
@@ -60,10 +63,16 @@ async function checkDocker({ docker }: CheckOptions): Promise<{ readonly works: 
     const found = `${facts.version}, API ${facts.apiVersion}, cgroup v${facts.cgroupVersion} by ${facts.cgroupDriver}`;
     return { works: true, findings: [{ part, state: "present", found, fix: "" }, liveRestore(facts)] };
   } catch (error) {
-    return lackingDocker(error instanceof Error ? error.message : String(error), "systemctl restart docker");
+    return lackingDocker(error instanceof Error ? error.message : String(error), dockerFix(error));
   } finally {
     engine.close();
   }
+}
+
+function dockerFix(error: unknown): string {
+  const code = error instanceof StepError ? error.code : "";
+  if (code === "engine-too-old") return "install Docker 19.03 or newer: apt-get install docker.io";
+  return code === "engine-unreachable" ? "systemctl start docker" : "systemctl restart docker";
 }
 
 function lackingDocker(found: string, fix: string): { readonly works: false; readonly findings: readonly Finding[] } {
@@ -111,6 +120,21 @@ function canLimitIo(dataRoot: string): boolean {
   } catch {
     return false;
   }
+}
+
+/** Room for images and containers; nothing to say where Docker has no folder yet. */
+function checkDisk({ dockerRoot }: CheckOptions): Finding[] {
+  const part = "disk";
+  let freeBytes: number;
+  try {
+    const { bavail, bsize } = statfsSync(dockerRoot);
+    freeBytes = bavail * bsize;
+  } catch {
+    return [];
+  }
+  const found = `${formatBytesRounded(freeBytes)} free in ${dockerRoot}`;
+  if (freeBytes >= LEAST_FREE_BYTES) return [{ part, state: "present", found, fix: "" }];
+  return [{ part, state: "lacking", found, fix: "free space there, or give Docker another data-root" }];
 }
 
 async function checkLvm(terminal: Terminal): Promise<Finding> {

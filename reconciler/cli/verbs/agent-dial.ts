@@ -9,31 +9,36 @@ export interface DialStreams {
 const CONNECT_WITHIN_MS = 5_000;
 
 /**
- * `setpoint agent dial`: joins stdin and stdout to the agent's socket, each way until its end. 0 when the agent closed the stream in
- * order. Throws a UserError when no agent listens.
+ * `setpoint agent dial`: joins stdin and stdout to the agent's socket. 0 when our input ended first and the agent then said all it had to
+ * say. Rejects with a UserError at once when no agent listens, or when it ends the stream by itself or dies: whoever is at the other end
+ * of ssh sees the connection close, and why.
  */
 export async function dial(
   path: string,
   { input, output }: DialStreams = { input: process.stdin, output: process.stdout },
 ): Promise<number> {
   const socket = await open(path);
-  return await new Promise((resolve, reject) => {
-    // The end of our input is the end of what we send; what the agent still has to say is read to its end.
-    input.pipe(socket);
-    socket.pipe(output, { end: false });
-    socket.once("error", (error: NodeJS.ErrnoException) => reject(trouble(path, error)));
-    output.once("error", () => {
+  let inputEnded = false;
+  input.once("end", () => (inputEnded = true));
+  try {
+    return await new Promise((resolve, reject) => {
+      // The end of our input is the end of what we send; what the agent still has to say is read to its end.
+      input.pipe(socket);
+      socket.pipe(output, { end: false });
+      socket.once("end", () => {
+        if (inputEnded) output.write("", () => resolve(0));
+        else output.write("", () => reject(closed(path)));
+      });
+      socket.once("error", (error: NodeJS.ErrnoException) => output.write("", () => reject(trouble(path, error))));
       // Nobody reads any more: as when the ssh connection is gone.
-      socket.destroy();
-      resolve(1);
+      output.once("error", () => resolve(1));
     });
-    socket.once("close", (failed) => {
-      if (!failed) output.write("", () => resolve(0));
-      // A stdin that is still open would keep the process.
-      input.unpipe(socket);
-      input.pause();
-    });
-  });
+  } finally {
+    input.unpipe(socket);
+    socket.destroy();
+    // A stdin that is still open would keep the process.
+    input.pause();
+  }
 }
 
 function open(path: string): Promise<Socket> {
@@ -52,7 +57,16 @@ function open(path: string): Promise<Socket> {
   });
 }
 
+function closed(path: string): UserError {
+  return new UserError(
+    "agent-closed",
+    `the agent on ${path} closed the connection`,
+    "It was stopped, or died: systemctl status setpoint-agent",
+  );
+}
+
 function trouble(path: string, { code = "", message }: NodeJS.ErrnoException): UserError {
+  if (code === "ECONNRESET" || code === "EPIPE") return closed(path);
   if (code === "ENOENT" || code === "ECONNREFUSED") {
     return new UserError("agent-absent", `no agent listens on ${path}`, "Start it on this host: systemctl start setpoint-agent");
   }

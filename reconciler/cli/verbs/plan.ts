@@ -13,6 +13,7 @@ import { desiredFromFolder } from "../folder.ts";
 import { EMPTY_STATE, offlineInput, readState } from "../offline.ts";
 import { stateFolder, stateFolderExists, type StateFolder } from "../state-folder.ts";
 import type { Terminal } from "../terminal.ts";
+import { unaskedHosts } from "../unasked.ts";
 import { whatIf } from "../what-if.ts";
 import { printManifestProblems } from "./validate.ts";
 
@@ -54,7 +55,10 @@ async function offlinePlan(terminal: Terminal, dir: string, state: StateFolder, 
   const { desired, problems } = await desiredFromFolder(dir);
   if (desired === null) return { kind: "invalid", problems };
   const saved = stateFolderExists(state) ? readState(state) : null;
-  if (saved === null || saved.memory.sequence === 0)
+  const unasked = unaskedHosts(desired);
+  if (unasked !== null)
+    printNote(terminal.err, `${unasked}: this is a plan for empty hosts; to plan for what runs there start the daemon, or use apply`);
+  else if (saved === null || saved.memory.sequence === 0)
     printNote(terminal.err, `nothing runs under the state folder ${state.dir} yet: this is a plan for empty hosts`);
   const input = whatIf(offlineInput(saved ?? EMPTY_STATE, desired), desired);
   return { kind: "plan", plan: planned(terminal, input, options) };

@@ -34,6 +34,10 @@ export const AGENT_ERRORS = {
     what: "No agent listens on the socket.",
     fix: "Start it on that host: `systemctl start setpoint-agent`; `setpoint agent check` tells what it needs.",
   },
+  "agent-closed": {
+    what: "The agent ended a connection that was in use: it was stopped, or it died.",
+    fix: "See whether it runs: `systemctl status setpoint-agent`. A reconciler connects again by itself; containers run on meanwhile.",
+  },
   "agent-denied": {
     what: "The agent's socket may be used by the user who runs the agent (root) only.",
     fix: "Connect as root, or as a user who may run `setpoint agent dial` through sudo.",

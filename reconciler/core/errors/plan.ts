@@ -18,6 +18,10 @@ export const PLAN_ERRORS = {
     what: "Nothing is destroyed in this pass, because the newest state of the manifests could not be read or is not valid.",
     fix: "Mend what the message names; destroys go on with the next valid revision.",
   },
+  "host-engine": {
+    what: "A host is heard, but its container engine can't be used: no container is started, changed or removed there, and what runs is left alone.",
+    fix: "Do what the message says, or run `setpoint agent check` on that host: it tells what is wrong and the command that mends it. All goes on by itself then.",
+  },
   "host-lost": {
     what: "A host was silent for longer than the pool's `lostAfter`; what may run elsewhere is started elsewhere.",
     fix: "Look at the machine and its network. When it is off for good, say so: `setpoint host confirm-dead NAME`.",

@@ -85,7 +85,14 @@ function explainSsh(end: StreamEndError["end"]): string {
   if (end.exitCode === 127)
     return "setpoint is not on the PATH of that host's ssh logins; install it there (ssh HOST setpoint --version must work)";
   if (end.exitCode === 255) return `ssh: ${said === "" ? "the connection failed" : said}`;
-  return said === "" ? `setpoint agent dial ended with exit code ${end.exitCode}` : said;
+  return ownWords(end.stderr) ?? (said === "" ? `setpoint agent dial ended with exit code ${end.exitCode}` : said);
+}
+
+/** What `agent dial` said was wrong and what to do, in one sentence; null when it is not it that spoke. */
+function ownWords(stderr: string): string | null {
+  const [, message, hint] = /^error: (.*) \[[a-z-]+\]$(?:\n {2}hint: (.*)$)?/m.exec(stderr) ?? [];
+  if (message === undefined) return null;
+  return hint === undefined ? message : `${message}; ${hint.charAt(0).toLowerCase()}${hint.slice(1)}`;
 }
 
 function lastLine(text: string): string {

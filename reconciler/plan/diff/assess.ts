@@ -3,7 +3,7 @@ import { slotKey } from "../../core/ids.ts";
 import type { Claim, Failure, SetMemory } from "../../core/memory.ts";
 import type { InstancePhase, ObservedInstance } from "../../core/observation.ts";
 import type { Decision } from "../../core/plan.ts";
-import { fencedInMs, nextReachInMs, type HostStatus } from "../fleet/host-status.ts";
+import { engineText, fencedInMs, lacksEngine, nextReachInMs, type HostStatus } from "../fleet/host-status.ts";
 import { backoffInMs, isStalled, STABLE_AFTER_MS } from "./backoff.ts";
 import { describeDifference, differenceOf, type Difference } from "./differences.ts";
 import type { SlotFacts } from "./slot-facts.ts";
@@ -67,6 +67,8 @@ function gated(context: AssessContext, slot: SlotFacts, raw: Assessment): Assess
   const host = slot.current === null ? null : context.hostOf(slot.current.host);
   if (host?.held != null) return wait("hold", `${host.held}; would ${describe(raw)}`);
   if (context.frozen !== null && destroys(raw)) return wait("frozen", `${context.frozen}; would ${describe(raw)}`);
+  // A step would only fail, and count against the slot.
+  if (host !== null && raw.kind !== "place" && lacksEngine(host)) return wait("engine", `${engineText(host)}; would ${describe(raw)}`);
   const failure = failureOf(context, slot);
   if (failure === null || (raw.kind === "place" && raw.cause === "move")) return raw;
   if (isStalled(failure)) {

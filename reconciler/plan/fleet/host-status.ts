@@ -59,6 +59,17 @@ export function hostStatus(input: PlanInput, name: string, desired: DesiredHost 
   };
 }
 
+/** True for a host that is heard, and says that no step on a container can be taken there now. */
+export function lacksEngine({ reach, observation }: HostStatus): boolean {
+  return reach === "ok" && observation?.capabilities.includes("docker") === false;
+}
+
+/** `Docker can't be used on a-1: no container engine listens on /run/docker.sock`. */
+export function engineText({ name, observation }: HostStatus): string {
+  const why = observation?.engineProblem ?? "";
+  return `Docker can't be used on ${name}${why === "" ? "" : `: ${why}`}`;
+}
+
 function reachOf(view: HostView | undefined, memory: HostMemory | undefined, silentMs: number, pool: DesiredPool | null): Reach {
   const failure = pool?.failure ?? DEFAULT_FAILURE;
   const speaks = view !== undefined && view.observation !== null && view.problem === "" && silentMs < failure.suspectAfterMs;

@@ -4,13 +4,15 @@ import type { PlanInput } from "../../core/plan.ts";
 import { slotKey } from "../../core/ids.ts";
 import type { HostIndex, Unusable } from "../place/host-index.ts";
 import { setHostFacts, setHostUsable } from "../place/reservations.ts";
-import { brakedPools, heldReason, hostStatus, reachesNow, type HostReach, type HostStatus } from "./host-status.ts";
+import { brakedPools, heldReason, hostStatus, lacksEngine, reachesNow, type HostReach, type HostStatus } from "./host-status.ts";
 
 /** The status of every host of the manifests, kept from pass to pass so that only what changed is looked at. */
 export interface HostTable {
   readonly statuses: Map<string, HostStatus>;
   /** Those of them that are not `ok`. */
   readonly silent: Set<string>;
+  /** Those of them that are heard and whose container engine can't be used. */
+  readonly engineless: Set<string>;
   /** Those of them that showed trash. */
   readonly trashed: Set<string>;
   braked: ReadonlyMap<string, { readonly silent: number; readonly hosts: number }>;
@@ -25,7 +27,7 @@ export interface HostNews {
 }
 
 export function createHostTable(): HostTable {
-  return { statuses: new Map(), silent: new Set(), trashed: new Set(), braked: new Map() };
+  return { statuses: new Map(), silent: new Set(), engineless: new Set(), trashed: new Set(), braked: new Map() };
 }
 
 /** Brings the table up to date, in place; a host about which nothing changed keeps its object. */
@@ -55,11 +57,13 @@ export function refreshHosts(input: PlanInput, table: HostTable): HostNews {
 function setStatus(table: HostTable, status: HostStatus): void {
   table.statuses.set(status.name, status);
   toggle(table.silent, status.name, status.reach !== "ok");
+  toggle(table.engineless, status.name, lacksEngine(status));
   toggle(table.trashed, status.name, (status.observation?.trash.length ?? 0) > 0);
 }
 
 function dropStatus(table: HostTable, name: string): boolean {
   table.silent.delete(name);
+  table.engineless.delete(name);
   table.trashed.delete(name);
   return table.statuses.delete(name);
 }

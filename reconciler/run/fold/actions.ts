@@ -4,9 +4,14 @@ import { type Draft, type EventOf, refuse, replaceSet, setOf } from "./draft.ts"
 
 type Trouble = Pick<Failure, "code" | "message" | "lastAtMs" | "input"> & {
   readonly host: string;
-  /** False for a lost reply, which tells nothing of the object: it adds to `tries` only. */
+  /** False for a lost reply, or an engine that is away, which tell nothing of the object: it adds to `tries` only. */
   readonly counts: boolean;
+  /** The engine was away when what had crashed was to be started: no new try, so its crash will be counted again with the next. */
+  readonly uncounts: boolean;
 };
+
+/** What a host answers when it could not try: nothing is wrong with the object, and the host's own report says what is. */
+const OF_HOST: ReadonlySet<string> = new Set(["engine-busy", "engine-silent", "engine-timeout", "engine-unreachable", "host-busy"]);
 
 export function planStarted(draft: Draft): void {
   draft.plans += 1;
@@ -24,12 +29,15 @@ export function actionEnded(draft: Draft, event: EventOf<"action.ended">): void 
   draft.running.delete(event.id);
   if (event.outcome === "done") return;
   const { code, message, input, atMs: lastAtMs } = event;
-  addFailure(draft, action.set, action.index, { code, message, input, lastAtMs, host: action.host, counts: event.outcome !== "unknown" });
+  const trouble = { code, message, input, lastAtMs, host: action.host };
+  const ofHost = OF_HOST.has(code);
+  const counts = event.outcome !== "unknown" && !ofHost;
+  addFailure(draft, action.set, action.index, { ...trouble, counts, uncounts: ofHost && action.kind === "startInstance" });
 }
 
 export function slotCrashed(draft: Draft, event: EventOf<"slot.crashed">): void {
   const { code, message, input, host, atMs: lastAtMs } = event;
-  addFailure(draft, event.set, event.index, { code, message, input, lastAtMs, host, counts: true });
+  addFailure(draft, event.set, event.index, { code, message, input, lastAtMs, host, counts: true, uncounts: false });
 }
 
 export function slotSettled(draft: Draft, event: EventOf<"slot.settled">): void {
@@ -48,9 +56,10 @@ function addFailure(draft: Draft, name: string, index: number, trouble: Trouble)
  * must reach Stalled as well. A lost reply does not hide the reason of a failure that counts.
  */
 function nextFailure(before: Failure | undefined, trouble: Trouble): Failure {
-  const { host, counts, ...last } = trouble;
+  const { host, counts, uncounts, ...last } = trouble;
   if (before?.input !== trouble.input) return { ...last, count: counts ? 1 : 0, tries: 1, hosts: [host] };
   const { code, message } = counts || before.count === 0 ? last : before;
   const hosts = sortedUnique([...before.hosts, host]);
-  return { ...last, code, message, count: before.count + (counts ? 1 : 0), tries: before.tries + 1, hosts };
+  const count = Math.max(0, before.count + (counts ? 1 : 0) - (uncounts && before.code === "crashed" ? 1 : 0));
+  return { ...last, code, message, count, tries: before.tries + 1, hosts };
 }

@@ -22,6 +22,7 @@ import type { VirtualClock } from "../../../reconciler/sim/virtual-clock.ts";
 
 /** How long the engine takes for a start. */
 const START_MS = 100;
+const READS = ["ping", "inventory", "containersOf", "facts"];
 
 /** A container engine in memory: what it holds outlives any agent that uses it. */
 export class FakeEngine implements Engine {
@@ -38,6 +39,8 @@ export class FakeEngine implements Engine {
   /** Throws at the next call of this name. */
   failNext: { readonly call: string; readonly error: Error } | null = null;
   inventories = 0;
+  /** Looks at one Instance alone. */
+  looks = 0;
   pings = 0;
   atOnce = 0;
   mostAtOnce = 0;
@@ -55,8 +58,8 @@ export class FakeEngine implements Engine {
     for (const go of this.#waiting.splice(0)) go();
   }
 
-  emit(kind: EngineEvent["kind"], containerId = ""): void {
-    for (const listener of this.#listeners) listener({ kind, containerId });
+  emit(kind: EngineEvent["kind"], container: OwnedContainer | null = null): void {
+    for (const listener of this.#listeners) listener({ kind, containerId: container?.id ?? "", instance: container });
   }
 
   of(ref: InstanceRef): OwnedContainer[] {
@@ -76,7 +79,7 @@ export class FakeEngine implements Engine {
     for (const it of this.of(ref)) {
       if (it.role !== role) continue;
       this.containers.set(it.id, { ...it, state: "exited", exitCode, oomKilled: oom, pid: 0 });
-      this.emit("died", it.id);
+      this.emit("died", it);
     }
   }
 
@@ -110,6 +113,12 @@ export class FakeEngine implements Engine {
     await this.#answer("inventory", signal, 5);
     this.inventories++;
     return { containers: [...this.containers.values()], foreign: this.foreign, images: [...this.images].sort() };
+  }
+
+  async containersOf(ref: InstanceRef, signal: AbortSignal): Promise<readonly OwnedContainer[]> {
+    await this.#answer("containersOf", signal, 5);
+    this.looks++;
+    return this.of(ref);
   }
 
   async *events(signal: AbortSignal): AsyncIterable<EngineEvent> {
@@ -185,7 +194,7 @@ export class FakeEngine implements Engine {
     await this.#answer("removeInstance", signal, 50);
     for (const it of this.of(ref)) {
       this.containers.delete(it.id);
-      this.emit("destroyed", it.id);
+      this.emit("destroyed", it);
     }
   }
 
@@ -225,14 +234,14 @@ export class FakeEngine implements Engine {
       pid: 1000 + ++this.#serial,
       startedAtMs,
     });
-    this.emit("started", container.id);
+    this.emit("started", container);
   }
 
   #end(ref: InstanceRef, exitCode: number): void {
     for (const it of this.of(ref)) {
       if (it.state !== "running") continue;
       this.containers.set(it.id, { ...it, state: "exited", exitCode, pid: 0 });
-      this.emit("died", it.id);
+      this.emit("died", it);
     }
   }
 
@@ -244,12 +253,12 @@ export class FakeEngine implements Engine {
       this.failNext = null;
       throw error;
     }
-    if (call !== "ping" && call !== "inventory" && call !== "facts") this.mostAtOnce = Math.max(this.mostAtOnce, ++this.atOnce);
+    if (!READS.includes(call)) this.mostAtOnce = Math.max(this.mostAtOnce, ++this.atOnce);
     try {
       if (this.hung) await new Promise<void>((resolve) => this.#waiting.push(resolve));
       else await this.clock.sleep(ms, call === "startInstance" ? undefined : signal);
     } finally {
-      if (call !== "ping" && call !== "inventory" && call !== "facts") this.atOnce--;
+      if (!READS.includes(call)) this.atOnce--;
     }
   }
 }

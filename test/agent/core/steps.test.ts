@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import type { WatchLine } from "../../../reconciler/core/agent-wire.ts";
 import type { Action } from "../../../reconciler/core/plan.ts";
 import { StepError } from "../../../reconciler/agent/ports.ts";
 import { bringUpSteps, spec, step } from "../../sim/fixtures.ts";
@@ -229,8 +230,24 @@ describe("steps of an agent", () => {
     expect(new Set((await at.until(Promise.all(ups))).map(codeOf))).toEqual(new Set(["done"]));
     expect(at.host.engine.running()).toHaveLength(40);
     expect(at.host.engine.mostAtOnce).toBe(16);
-    // A listing per start would be forty.
-    expect(at.host.engine.inventories).toBeLessThan(20);
+    // Each start is looked at once, and nothing makes the engine list all others.
+    expect(at.host.engine.inventories).toBeLessThan(5);
+    expect(at.host.engine.looks).toBeLessThanOrEqual(80);
+  });
+
+  it("tells those who watch ten times a second while much changes, and in the end of all of it", async () => {
+    const lines: WatchLine[] = [];
+    await at.watch(lines);
+    const begunMs = at.clock.monotonic();
+    const ups = Array.from({ length: 40 }, (_, index) =>
+      bringUpSteps(spec({ memoryGiB: 0.1 }), { index }).map((action) => at.agent.apply(action)),
+    ).flat();
+    const versions = (await at.until(Promise.all(ups))).map(({ version }) => version);
+    await at.pass(100);
+    const reports = lines.flatMap((line) => (line.type === "observation" ? [line.observation] : []));
+    expect(reports.length).toBeLessThanOrEqual((at.clock.monotonic() - begunMs) / 100 + 2);
+    expect(reports.at(-1)!.version).toBeGreaterThanOrEqual(Math.max(...versions));
+    expect(reports.at(-1)!.instances.filter(({ phase }) => phase === "running")).toHaveLength(40);
   });
 
   it("answers before the deadline when the engine hangs, and does not begin what waited too long", async () => {

@@ -122,7 +122,7 @@ describe("supervision", () => {
     at.host.engine.hung = true;
     await at.pass(20_000);
     expect(await at.observe()).toMatchObject({ capabilities: ["cgroup", "ovs", "tc"], instances: [{ phase: "running" }] });
-    expect((await instance()).message).toContain("the container engine does not answer");
+    expect((await instance()).message).toContain("the container engine can't be used");
     // Neither does an agent that starts meanwhile.
     await at.restart();
     expect(await at.observe()).toMatchObject({ instances: [{ phase: "running", healthy: false, specHash: spec().specHash }] });
@@ -157,6 +157,9 @@ describe("supervision", () => {
     expect(at.host.probes - before).toBeLessThanOrEqual(30 * 4);
   });
 });
+
+const LOST_TOUCH = "stopped: the host lost touch with its reconciler for longer than its lease";
+const YEAR_MS = 365 * 86_400_000;
 
 describe("the lease", () => {
   const lease = { leaseForMs: 15_000 };
@@ -194,7 +197,7 @@ describe("the lease", () => {
     expect(at.host.engine.running()).toEqual(["web/0@1", "web/1@1"]);
     await at.pass(3_000);
     expect(at.host.engine.running()).toEqual(["web/1@1"]);
-    expect(await instance()).toEqual({ phase: "fenced", healthy: false, message: "stopped: the host lost touch with its reconciler" });
+    expect(await instance()).toEqual({ phase: "fenced", healthy: false, message: LOST_TOUCH });
     await at.pass(60_000);
     await speak(5_000);
     expect(at.host.engine.running()).toEqual(["web/1@1"]);
@@ -245,7 +248,51 @@ describe("the lease", () => {
     await at.restart(() => at.host.reboot());
     await at.pass(10_000);
     expect(at.host.engine.running()).toEqual(["web/1@1"]);
-    expect((await instance()).phase).toBe("fenced");
+    const message = "not started: the host did not hear its reconciler since it booted";
+    expect(await instance()).toEqual({ phase: "fenced", healthy: false, message });
+  });
+
+  it("outlives the agent within its term: nothing is stopped, and the next echo prolongs it", async () => {
+    await at.until(at.agent.configure({ ...at.agent.settings!, ...lease }));
+    await speak(1_000);
+    await at.bringUp(exclusiveSpec());
+    await speak(500);
+    const calls = at.host.engine.calls.length;
+    await at.until(at.agent.close());
+    await at.pass(12_000);
+    at.abandon();
+    await at.pass(1_000);
+    await speak(20_000);
+    expect(at.host.engine.running()).toEqual(["web/0@1"]);
+    expect(at.host.engine.calls.slice(calls)).toEqual([]);
+    expect((await instance()).message).toBe("");
+  });
+
+  it("that ran out while there was no agent ends what runs as soon as there is one, and says why", async () => {
+    await at.until(at.agent.configure({ ...at.agent.settings!, ...lease }));
+    await speak(1_000);
+    await at.bringUp(exclusiveSpec());
+    await at.until(at.agent.close());
+    await at.pass(16_000);
+    at.abandon();
+    await at.pass(1_000);
+    expect(at.host.engine.running()).toEqual([]);
+    expect(await instance()).toEqual({ phase: "fenced", healthy: false, message: LOST_TOUCH });
+  });
+
+  it("does not depend on the wall clock, which may jump or be wrong by years", async () => {
+    await at.until(at.agent.configure({ ...at.agent.settings!, ...lease }));
+    await speak(1_000);
+    await at.bringUp(exclusiveSpec());
+    for (const byMs of [10 * YEAR_MS, -20 * YEAR_MS]) {
+      at.clock.jump(byMs);
+      await speak(3_000);
+      expect(at.host.engine.running()).toEqual(["web/0@1"]);
+      expect((await instance()).healthy).toBe(true);
+    }
+    at.clock.jump(-YEAR_MS);
+    await at.pass(16_000);
+    expect(at.host.engine.running()).toEqual([]);
   });
 
   it("does not count an echo of another run, or of a heartbeat that was never sent", async () => {

@@ -19,7 +19,7 @@ export async function findCompose(run: RunBesideDocker): Promise<{ readonly argv
 }
 
 /** `docker compose up --scale` with a project in this folder. */
-export function compose(run: RunBesideDocker, argv: readonly string[], folder: string, network: "none" | "host"): Contender {
+export function compose(run: RunBesideDocker, argv: readonly string[], folder: string, network: "none" | "host" | "bridge"): Contender {
   const project = join(folder, `compose-${network}`);
   const call = (...args: readonly string[]): Promise<CommandResult> =>
     run([...argv, "-f", join(project, "compose.yaml"), "-p", "start-speed", ...args], DEADLINE_MS);

@@ -5,7 +5,8 @@ import type { Contender } from "./contender.ts";
 /** How a container gets its network. `joined`: that of one infra container; `pair`: each that of an infra container of its own. */
 export type RawNetwork = "none" | "host" | "bridge" | "joined" | "pair";
 
-const LABEL = "setpoint.start-speed";
+/** Stands on everything the raw contenders make. */
+export const LABEL = "setpoint.start-speed";
 const INFRA = "start-speed-infra";
 
 /** Create and start, over and over, this many at once: the least that anybody has to do. */
@@ -47,12 +48,13 @@ export async function removeLabelled(engine: EngineApi): Promise<void> {
   await eachAtOnce(found, 8, async ({ Id }) => void (await engine.call("DELETE", `/containers/${Id}?force=1`)));
 }
 
-function range(from: number, to: number): number[] {
+/** `from` up to but without `to`. */
+export function range(from: number, to: number): number[] {
   return Array.from({ length: to - from }, (_, index) => from + index);
 }
 
 /** Calls for every item, never more than `concurrency` at once. */
-async function eachAtOnce<Item>(items: readonly Item[], concurrency: number, call: (item: Item) => Promise<void>): Promise<void> {
+export async function eachAtOnce<Item>(items: readonly Item[], concurrency: number, call: (item: Item) => Promise<void>): Promise<void> {
   const rest = items.values();
   const worker = async (): Promise<void> => {
     for (const item of rest) await call(item);

@@ -1,7 +1,7 @@
 import type { EngineApi } from "../../hosts/rig/engine-api.ts";
 import { IMAGES } from "../../hosts/rig/images.ts";
 import { waitUntil } from "../../hosts/rig/wait.ts";
-import type { Absent, Contender } from "./contender.ts";
+import type { Contender } from "./contender.ts";
 
 const SERVICE = "start-speed";
 const DEADLINE_MS = 180_000;
@@ -9,22 +9,15 @@ const DEADLINE_MS = 180_000;
 /** Runs Docker's command line and resolves to what it printed. */
 export type DockerCli = (...args: readonly string[]) => Promise<string>;
 
-/** `docker service scale` on a Swarm of this one node, which the engine becomes; `leave` undoes that. */
-export async function joinSwarm(docker: DockerCli): Promise<{ readonly leave: () => Promise<void> } | Absent> {
-  try {
-    await docker("swarm", "init", "--advertise-addr", "127.0.0.1", "--listen-addr", "127.0.0.1");
-  } catch (error) {
-    return { name: "docker service scale", absent: (error as Error).message.trim().split("\n").at(-1)! };
-  }
-  return { leave: async () => void (await docker("swarm", "leave", "--force")) };
-}
-
-/** On an engine that is a Swarm. `default`: the network a service has when none is named. */
+/** `docker service scale` on a Swarm of this one node, which the engine is during each run. `default`: the network a service has when none is named. */
 export function swarm(engine: EngineApi, docker: DockerCli, network: "host" | "default"): Contender {
   let exists = false;
   return {
     name: `docker service scale, ${network}`,
     containersEach: 1,
+    async setUp() {
+      await docker("swarm", "init", "--advertise-addr", "127.0.0.1", "--listen-addr", "127.0.0.1");
+    },
     async scaleTo(count) {
       if (!exists) {
         const where = network === "host" ? ["--network", "host"] : [];
@@ -42,6 +35,9 @@ export function swarm(engine: EngineApi, docker: DockerCli, network: "host" | "d
         deadlineMs: DEADLINE_MS,
         everyMs: 100,
       });
+    },
+    async tearDown() {
+      await docker("swarm", "leave", "--force");
     },
   };
 }
