@@ -9,7 +9,7 @@ export function addAgentVerbs(program: Command, terminal: Terminal, finish: Fini
   const agent = program
     .command("agent")
     .usage("[options]")
-    .description("serve this host: the half of Setpoint that runs beside Docker (see systemd/ for the unit files)")
+    .description("serve this host: the half of Setpoint that runs beside Docker (unit files: reconciler/agent/systemd)")
     .option("--state <dir>", "the agent's own folder", "/var/lib/setpoint")
     .addOption(socketOption())
     .addOption(dockerOption())
