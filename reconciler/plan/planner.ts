@@ -23,7 +23,7 @@ import {
 import { hostStatus } from "./fleet/host-status.ts";
 import { createSightings, type Sightings, type SetSightings } from "./fleet/sightings.ts";
 import { liveSlots } from "./fleet/slot-counts.ts";
-import { createAddressPool, freeAddress, freeAddressCount, holdAddress, type AddressPool } from "./place/addresses.ts";
+import { createAddressPool, freeAddress, freeAddressCount, holdAddress, otherHolder, type AddressPool } from "./place/addresses.ts";
 import { createHostIndex, type HostIndex } from "./place/host-index.ts";
 import { mark, release, reserve, rollback } from "./place/reservations.ts";
 import { realiseSet, shortfallProblem } from "./realise/realise-set.ts";
@@ -314,6 +314,7 @@ function fleetFacts(state: PlannerState, input: PlanInput): FleetFacts {
     input,
     hostOf,
     floorOf: (host, set, index) => floorOn(hostOf(host).observation, set, index),
+    otherHolder: (ip, slot) => otherHolder(state.addresses.values(), ip, slot),
     zonesOf: (set) => zonesOf(state.zones, set),
     uninventoried: (pools) => uninventoriedReason(input, state.hosts, pools),
   };

@@ -1,3 +1,4 @@
+import { slotKey } from "../core/ids.ts";
 import type { DesiredSet } from "../core/desired.ts";
 import type { EventBody } from "../core/events.ts";
 import type { SetMemory } from "../core/memory.ts";
@@ -29,6 +30,8 @@ export interface FleetFacts {
   hostOf(name: string): HostStatus;
   /** Lowest generation the host accepts for the slot. */
   floorOf(host: string, set: string, index: number): number;
+  /** Another slot that holds the address; null: none does. */
+  otherHolder(ip: string, slot: string): string | null;
   /** Zones the Set may use, by the manifests alone: a zone that is down still counts. */
   zonesOf(set: DesiredSet): number;
   /** Hosts not seen since the journal was created, of these pools or (null) of all. */
@@ -58,6 +61,7 @@ export function draftSet(
     uninventoried: set === null ? null : fleet.uninventoried(set.exclusive ? null : set.pools),
     hostOf: (host) => fleet.hostOf(host),
     floorOf: (host, index) => fleet.floorOf(host, name, index),
+    otherHolder: (ip, index) => fleet.otherHolder(ip, slotKey(name, index)),
   };
   const assessments = new Map<number, Assessment>();
   for (const index of indicesOf(total, known.facts)) {

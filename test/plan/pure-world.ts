@@ -209,6 +209,7 @@ function assertSettled(input: PlanInput): void {
     input,
     hostOf: hostLookup(input, statuses),
     floorOf: (host, set, index) => floorOn(input.fleet.get(host)?.observation ?? null, set, index),
+    otherHolder: () => null,
     zonesOf: zones,
     uninventoried: () => null,
   };

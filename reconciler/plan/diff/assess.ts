@@ -51,6 +51,8 @@ export interface AssessContext {
   readonly uninventoried: string | null;
   hostOf(name: string): HostStatus;
   floorOf(host: string, index: number): number;
+  /** Another slot that holds the address, after journals were lost; null: none does. */
+  otherHolder(ip: string, index: number): string | null;
 }
 
 /** What the slot wants: `wanted` when the Set's count includes it. */
@@ -243,6 +245,10 @@ function assessInstance(context: AssessContext, set: DesiredSet, slot: SlotFacts
   const serving = instance.phase === "running" && instance.healthy;
   if (difference.reach === "infra" || difference.reach === "containers") {
     return { kind: "replace", difference, disruptive: serving, what, decision: { code: "rollout", text: "" } };
+  }
+  const other = instance.phase === "running" || instance.ip === null ? null : context.otherHolder(instance.ip, slot.index);
+  if (other !== null) {
+    return place("create", { code: "create", text: `${other} has its address ${instance.ip} by now` }, { pinned: slot.current!.host });
   }
   if (instance.phase !== "running") return restartDead(instance);
   if (!instance.healthy) return restartSick(failureOf(context, slot), instance);

@@ -100,6 +100,16 @@ export function holdAddress(pool: AddressPool, address: string, slot: string): v
   pool.free--;
 }
 
+/** Another slot that holds the address in any of the pools; null when there is none. */
+export function otherHolder(pools: Iterable<AddressPool>, address: string, slot: string): string | null {
+  for (const pool of pools) {
+    const offset = offsetOf(pool, address);
+    const other = offset === null ? undefined : pool.holders.get(offset)?.find((holder) => holder !== slot);
+    if (other !== undefined) return other;
+  }
+  return null;
+}
+
 /** Takes back one hold of the slot; an address that nobody holds any more can be leased again. */
 export function freeAddress(pool: AddressPool, address: string, slot: string): void {
   const offset = offsetOf(pool, address);

@@ -150,7 +150,8 @@ export function newClaim(work: SetWork, set: DesiredSet, index: number, host: st
   if (pool === null) return { code: "blocked.addresses", text: `host ${host} is in no pool` };
   const key = slotKey(draft.name, index);
   const leases = pass.addresses.get(pool.name);
-  const kept = addressToKeep(set, slot, host, pool.network.cidr);
+  const own = addressToKeep(set, slot, host, pool.network.cidr);
+  const kept = own !== null && pass.fleet.otherHolder(own, key) === null ? own : null;
   // Which addresses and Instances a host holds that nobody has seen yet is in no journal.
   const unknown = kept === null || set.exclusive ? pass.fleet.uninventoried(set.exclusive ? null : [pool.name, ...set.pools]) : null;
   if (unknown !== null) return { code: "wait.inventory", text: unknown };
