@@ -45,3 +45,14 @@ export function maxResources(a: Resources, b: Resources): Resources {
     egressBps: Math.max(a.egressBps, b.egressBps),
   };
 }
+
+export function sameResources(a: Resources, b: Resources): boolean {
+  return (
+    a === b ||
+    (a.cpuMillis === b.cpuMillis &&
+      a.memoryBytes === b.memoryBytes &&
+      a.diskBytes === b.diskBytes &&
+      a.ingressBps === b.ingressBps &&
+      a.egressBps === b.egressBps)
+  );
+}

@@ -69,8 +69,6 @@ interface PlannerState {
   readonly observations: Map<string, HostObservation | null>;
   readonly sightings: Sightings;
   readonly sets: Map<string, SetState>;
-  /** Sets with room on a host. */
-  readonly setsOn: Map<string, Set<string>>;
   /** Sets that have to be looked at whatever changed: not settled last time, or with busy slots. */
   readonly open: Set<string>;
   /** Settled Sets for which time alone changes something, with when (wall clock). */
@@ -95,7 +93,6 @@ export function createPlanner(): Planner {
     observations: new Map(),
     sightings: createSightings(),
     sets: new Map(),
-    setsOn: new Map(),
     open: new Set(),
     sleeping: new Map(),
     problems: new Map(),
@@ -156,19 +153,24 @@ function takeHosts(state: PlannerState, input: PlanInput, dirty: Set<string>, re
     const observation = isDead(input, name) ? null : view.observation;
     const before = observations.get(name) ?? null;
     if (before === observation) continue;
-    for (const set of state.sightings.update(name, observation)) dirty.add(set);
-    for (const set of floorChanges(before, observation)) state.open.add(set);
+    for (const set of state.sightings.update(name, before, observation)) dirty.add(set);
+    for (const set of floorChanges(before, observation)) dirty.add(set);
     observations.set(name, observation);
     if (!hosts.statuses.has(name) || before?.capabilities.join() !== observation?.capabilities.join()) moved.add(name);
   }
-  for (const name of observations.keys()) {
+  for (const [name, before] of observations) {
     if (input.fleet.has(name)) continue;
-    for (const set of state.sightings.update(name, null)) dirty.add(set);
+    for (const set of state.sightings.update(name, before, null)) dirty.add(set);
     observations.delete(name);
     moved.add(name);
   }
-  // A host that changed in reach, state or what it can enforce matters to every Set that holds room there.
-  for (const name of moved) for (const set of state.setsOn.get(name) ?? []) state.open.add(set);
+  openSetsOn(state, moved);
+}
+
+/** A host that changed in reach, state or what it can enforce matters to every Set that holds room there. */
+function openSetsOn(state: PlannerState, hosts: ReadonlySet<string>): void {
+  if (hosts.size === 0) return;
+  for (const [name, { holdings }] of state.sets) if (holdings.rooms.some((room) => hosts.has(room.host))) state.open.add(name);
 }
 
 /** What a host showed before it was confirmed dead is no news of it any more. */
@@ -260,20 +262,12 @@ function sleepUntil(state: PlannerState, name: string, wakeAtMs: number | null):
 }
 
 function takeHoldings(state: PlannerState, name: string, holdings: Holdings): void {
-  for (const { host, claim } of holdings.rooms) {
-    reserve(state.index, host, name, claim);
-    const sets = state.setsOn.get(host);
-    if (sets === undefined) state.setsOn.set(host, new Set([name]));
-    else sets.add(name);
-  }
-  for (const { ip, slot } of holdings.leases) for (const pool of state.addresses.values()) holdAddress(pool, ip, slot);
+  for (const { host, claim } of holdings.rooms) reserve(state.index, host, name, claim);
+  for (const { ip, slot } of holdings.leases) holdAddress(state.addresses.values(), ip, slot);
 }
 
 function dropHoldings(state: PlannerState, name: string, holdings: Holdings): void {
-  for (const { host, claim } of holdings.rooms) {
-    release(state.index, host, name, claim);
-    state.setsOn.get(host)?.delete(name);
-  }
+  for (const { host, claim } of holdings.rooms) release(state.index, host, name, claim);
   for (const { ip, slot } of holdings.leases) for (const pool of state.addresses.values()) freeAddress(pool, ip, slot);
 }
 

@@ -28,9 +28,9 @@ test("gives the preferred address when it is free or the slot's own", () => {
 
 test("an address is free again when its last holder lets go, whoever that is", () => {
   const pool = createAddressPool(NETWORK);
-  holdAddress(pool, "10.0.0.2", "web/0");
-  holdAddress(pool, "10.0.0.2", "web/0");
-  holdAddress(pool, "10.0.0.2", "db/0");
+  holdAddress([pool], "10.0.0.2", "web/0");
+  holdAddress([pool], "10.0.0.2", "web/0");
+  holdAddress([pool], "10.0.0.2", "db/0");
   freeAddress(pool, "10.0.0.2", "web/0");
   freeAddress(pool, "10.0.0.2", "api/0");
   freeAddress(pool, "10.0.0.2", "db/0");
@@ -41,8 +41,8 @@ test("an address is free again when its last holder lets go, whoever that is", (
 
 test("a reserved address that a slot already has stays its own and is never leased after", () => {
   const pool = createAddressPool(NETWORK);
-  holdAddress(pool, "10.0.0.5", "web/0");
-  holdAddress(pool, "192.168.0.1", "web/1");
+  holdAddress([pool], "10.0.0.5", "web/0");
+  holdAddress([pool], "192.168.0.1", "web/1");
   expect(freeAddressCount(pool)).toBe(9);
   freeAddress(pool, "10.0.0.5", "web/0");
   expect(freeAddressCount(pool)).toBe(9);
@@ -70,7 +70,7 @@ test("agrees with a plain table through any history, and the order of holds does
           expect(takeAddress(pool, slot, prefers ? address : null)).toBe(expected);
           if (expected !== null) holds.push({ address: expected, slot });
         } else if (kind === "hold") {
-          holdAddress(pool, address, slot);
+          holdAddress([pool], address, slot);
           holds.push({ address, slot });
         } else {
           freeAddress(pool, address, slot);
@@ -80,7 +80,7 @@ test("agrees with a plain table through any history, and the order of holds does
       }
       expect(freeAddressCount(pool)).toBe(leasable.filter((free) => holds.every((hold) => hold.address !== free)).length);
       const again = createAddressPool(NETWORK);
-      for (const hold of holds.toReversed()) holdAddress(again, hold.address, hold.slot);
+      for (const hold of holds.toReversed()) holdAddress([again], hold.address, hold.slot);
       expect(takeAddress(again, "z/0", null)).toBe(takeAddress(pool, "z/0", null));
     }),
   );

@@ -202,7 +202,7 @@ function assertSettled(input: PlanInput): void {
   const statuses = createHostTable();
   refreshHosts(input, statuses);
   const sightings = createSightings();
-  for (const [host, { observation }] of input.fleet) sightings.update(host, observation);
+  for (const [host, { observation }] of input.fleet) sightings.update(host, null, observation);
   const zones = (set: DesiredSet): number =>
     new Set(input.desired.hosts.filter((host) => set.pools.includes(host.pool)).map((host) => host.zone)).size;
   const fleet: FleetFacts = {

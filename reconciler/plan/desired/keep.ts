@@ -1,7 +1,6 @@
 import type { DesiredHost, DesiredPool, DesiredSet } from "../../core/desired.ts";
 import { canonicalJson } from "../../core/hash.ts";
-import type { Resources } from "../../core/resources.ts";
-import { RESOURCE_NAMES } from "../../core/resources.ts";
+import { sameResources } from "../../core/resources.ts";
 
 /** The object known already when nothing differs, so that a pass sees by identity that nothing changed. */
 export function keep<Value>(known: Value | undefined, fresh: Value, same: (a: Value, b: Value) => boolean): Value {
@@ -27,10 +26,6 @@ export function sameContent(a: DesiredPool | DesiredSet, b: DesiredPool | Desire
 export function sameHost(a: DesiredHost, b: DesiredHost): boolean {
   const plain = a.pool === b.pool && a.zone === b.zone && a.rack === b.rack && a.agent === b.agent && a.state === b.state;
   return plain && a.address === b.address && a.cpus === b.cpus && sameResources(a.capacity, b.capacity) && sameRecord(a.labels, b.labels);
-}
-
-function sameResources(a: Resources, b: Resources): boolean {
-  return a === b || RESOURCE_NAMES.every((name) => a[name] === b[name]);
 }
 
 function sameRecord(a: Readonly<Record<string, string>>, b: Readonly<Record<string, string>>): boolean {

@@ -212,9 +212,8 @@ export function unfitReason(set: DesiredSet, host: HostStatus): string | null {
   if (!set.pools.includes(host.desired.pool)) return `pool ${host.desired.pool} is no longer the Set's`;
   const zones = set.placement.zones;
   if (zones.length > 0 && !zones.includes(host.desired.zone)) return `zone ${host.desired.zone} is no longer allowed`;
-  for (const [key, value] of Object.entries(set.placement.hostLabels)) {
-    if (host.desired.labels[key] !== value) return `host ${host.name} lacks label ${key}=${value}`;
-  }
+  const labels = set.placement.hostLabels;
+  for (const key in labels) if (host.desired.labels[key] !== labels[key]) return `host ${host.name} lacks label ${key}=${labels[key]}`;
   return null;
 }
 

@@ -43,9 +43,10 @@ export function settledSet(context: SettledContext, set: DesiredSet, memory: Set
   if (set.count.kind === "elastic" && memory.count !== target.count) return null;
   const total = target.count + target.spare;
   if (memory.slots.size !== total) return null;
-  const volumes = set.template.volumes.filter((volume) => volume.kind === "lvm").length;
+  const volumes = lvmVolumes(set);
   const holdings: { rooms: Holdings["rooms"][number][]; leases: Holdings["leases"][number][] } = { rooms: [], leases: [] };
   const inZone = hasZoneRules(set) ? new Map<string, number>() : null;
+  const lenient: HostStatus[] = [];
   for (const [host, on] of seen) {
     const status = context.statusOf(host);
     if (status === undefined || status.reach !== "ok" || unfitReason(set, status) !== null) return null;
@@ -53,14 +54,18 @@ export function settledSet(context: SettledContext, set: DesiredSet, memory: Set
     if (!takeHost(set, memory, total, host, on, holdings)) return null;
     const zone = status.desired!.zone;
     inZone?.set(zone, (inZone.get(zone) ?? 0) + on.instances.length);
+    if (status.pool?.limits === "best-effort") lenient.push(status);
   }
   if (holdings.rooms.length !== total) return null;
   const shortfall = target.shortfall ?? (inZone === null ? null : describeShortfall(set, inZone, target.count));
-  const unenforced = unenforcedProblem(
-    set,
-    [...seen.keys()].map((host) => context.statusOf(host)!),
-  );
+  const unenforced = lenient.length === 0 ? null : unenforcedProblem(set, lenient);
   return { slots: total, holdings, shortfall, unenforced, wakeAtMs: target.nextChangeMs };
+}
+
+function lvmVolumes(set: DesiredSet): number {
+  let count = 0;
+  for (const volume of set.template.volumes) if (volume.kind === "lvm") count++;
+  return count;
 }
 
 /** True when every Instance on the host is a wanted slot's and up to date; adds what they hold. */

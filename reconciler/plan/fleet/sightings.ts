@@ -14,8 +14,8 @@ const NO_SIGHTINGS: SetSightings = new Map();
 
 /** Observations turned around: by Set instead of by host. Kept up to date host by host. */
 export interface Sightings {
-  /** Replaces what is known of one host; returns the Sets for which that made a difference. */
-  update(host: string, observation: HostObservation | null): readonly string[];
+  /** Replaces what one host showed; `before` is what it showed in the last call. Returns the Sets for which that made a difference. */
+  update(host: string, before: HostObservation | null, after: HostObservation | null): readonly string[];
   of(set: string): SetSightings;
   /** Names of Sets of which anything is seen. */
   sets(): Iterable<string>;
@@ -24,7 +24,6 @@ export interface Sightings {
 /** An empty Sightings. Update costs what the host holds, not what the fleet holds. */
 export function createSightings(): Sightings {
   const bySet = new Map<string, Map<string, SetOnHost>>();
-  const byHost = new Map<string, ReadonlyMap<string, SetOnHost>>();
 
   function forget(set: string, host: string): void {
     const hosts = bySet.get(set);
@@ -32,40 +31,57 @@ export function createSightings(): Sightings {
     if (hosts?.size === 0) bySet.delete(set);
   }
 
-  function update(host: string, observation: HostObservation | null): readonly string[] {
-    const before = byHost.get(host) ?? new Map<string, SetOnHost>();
-    const after = observation === null ? new Map<string, SetOnHost>() : groupBySet(observation);
+  function update(host: string, before: HostObservation | null, after: HostObservation | null): readonly string[] {
+    const known = before === null ? NOTHING : groupBySet(before);
+    const shown = after === null ? NOTHING : groupBySet(after);
     const changed: string[] = [];
-    for (const set of before.keys()) {
-      if (after.has(set)) continue;
+    for (const set of known.keys()) {
+      if (shown.has(set)) continue;
       forget(set, host);
       changed.push(set);
     }
-    for (const [set, seen] of after) {
-      const known = before.get(set);
-      let hosts = bySet.get(set);
-      if (hosts === undefined) bySet.set(set, (hosts = new Map()));
-      hosts.set(host, seen);
-      if (known === undefined || !sameSighting(known, seen)) changed.push(set);
+    for (const [set, seen] of shown) {
+      const hosts = bySet.get(set);
+      if (hosts === undefined) bySet.set(set, new Map([[host, seen]]));
+      else hosts.set(host, seen);
+      const last = known.get(set);
+      if (last === undefined || !sameSighting(last, seen)) changed.push(set);
     }
-    byHost.set(host, after);
     return changed;
   }
 
   return { update, of: (set) => bySet.get(set) ?? NO_SIGHTINGS, sets: () => bySet.keys() };
 }
 
+const NOTHING: ReadonlyMap<string, SetOnHost> = new Map();
+
+interface Group {
+  instances: ObservedInstance[];
+  ports: ObservedPort[];
+  volumes: ObservedVolume[];
+}
+
 function groupBySet(observation: HostObservation): Map<string, SetOnHost> {
-  const sets = new Map<string, { instances: ObservedInstance[]; ports: ObservedPort[]; volumes: ObservedVolume[] }>();
-  function of(set: string): { instances: ObservedInstance[]; ports: ObservedPort[]; volumes: ObservedVolume[] } {
-    let group = sets.get(set);
-    if (group === undefined) sets.set(set, (group = { instances: NONE, ports: NONE, volumes: NONE }));
-    return group;
+  const sets = new Map<string, Group>();
+  for (const instance of observation.instances) {
+    const group = groupOf(sets, instance.set);
+    group.instances = withItem(group.instances, instance);
   }
-  for (const instance of observation.instances) of(instance.set).instances = withItem(of(instance.set).instances, instance);
-  for (const port of observation.ports) of(port.set).ports = withItem(of(port.set).ports, port);
-  for (const volume of observation.volumes) of(volume.set).volumes = withItem(of(volume.set).volumes, volume);
+  for (const port of observation.ports) {
+    const group = groupOf(sets, port.set);
+    group.ports = withItem(group.ports, port);
+  }
+  for (const volume of observation.volumes) {
+    const group = groupOf(sets, volume.set);
+    group.volumes = withItem(group.volumes, volume);
+  }
   return sets;
+}
+
+function groupOf(sets: Map<string, Group>, set: string): Group {
+  let group = sets.get(set);
+  if (group === undefined) sets.set(set, (group = { instances: NONE, ports: NONE, volumes: NONE }));
+  return group;
 }
 
 const NONE: never[] = [];

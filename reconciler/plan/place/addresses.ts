@@ -81,14 +81,18 @@ export function takeAddress(pool: AddressPool, slot: string, preferred: string |
   const offset = wanted !== null && mayHold(pool, wanted, slot) ? wanted : lowestFree(pool);
   if (offset === null) return null;
   const address = formatAddress(pool.first + offset);
-  holdAddress(pool, address, slot);
+  holdOffset(pool, offset, slot);
   return address;
 }
 
-/** Counts one more hold of the slot on the address, whoever else holds it. An address of another network is let be. */
-export function holdAddress(pool: AddressPool, address: string, slot: string): void {
-  const offset = offsetOf(pool, address);
-  if (offset === null) return;
+/** Counts one more hold of the slot on the address, whoever else holds it, in each pool to whose network it belongs. */
+export function holdAddress(pools: Iterable<AddressPool>, text: string, slot: string): void {
+  const address = parseAddress(text);
+  if (address === null) return;
+  for (const pool of pools) if (isIn(pool, address)) holdOffset(pool, address - pool.first, slot);
+}
+
+function holdOffset(pool: AddressPool, offset: number, slot: string): void {
   const holders = pool.holders.get(offset);
   if (holders !== undefined) {
     holders.push(slot);
@@ -127,8 +131,11 @@ export function freeAddress(pool: AddressPool, address: string, slot: string): v
 
 function offsetOf(pool: AddressPool, text: string): number | null {
   const address = parseAddress(text);
-  if (address === null || address < pool.first || address >= pool.first + pool.size) return null;
-  return address - pool.first;
+  return address === null || !isIn(pool, address) ? null : address - pool.first;
+}
+
+function isIn(pool: AddressPool, address: number): boolean {
+  return address >= pool.first && address < pool.first + pool.size;
 }
 
 function mayHold(pool: AddressPool, offset: number, slot: string): boolean {

@@ -2,7 +2,7 @@ import type { Capability, DesiredHost } from "../../core/desired.ts";
 import { RESOURCE_NAMES, type Resources } from "../../core/resources.ts";
 import { isLimit } from "../diff/unenforced.ts";
 import { measureSizes, touch } from "./blocks.ts";
-import { blockOf, newBitmap, setBit } from "./columns.ts";
+import { blockOf, hasBit, newBitmap, setBit } from "./columns.ts";
 import { CAPABILITIES, type HostIndex, inverse, type Reservation, type Unusable, unusableCode } from "./host-index.ts";
 
 /** What an agent reported of its host; `capacity: null` while it is not known. */
@@ -154,20 +154,18 @@ function observedCapacity(index: HostIndex, host: DesiredHost, observed: Resourc
 function setImages(index: HostIndex, position: number, images: readonly string[]): void {
   const before = index.imagesOf[position]!;
   if (before === images) return;
-  const wanted = new Set(images);
-  const known = new Set(before);
   for (const image of before) {
     const holders = index.images.get(image);
-    if (wanted.has(image) || holders === undefined) continue;
+    if (holders === undefined || !hasBit(holders.positions, position)) continue;
     setBit(holders.positions, position, false);
     if (--holders.count === 0) index.images.delete(image);
   }
   for (const image of images) {
-    if (known.has(image)) continue;
-    const holders = index.images.get(image) ?? { positions: newBitmap(index.hosts.length), count: 0 };
+    let holders = index.images.get(image);
+    if (holders === undefined) index.images.set(image, (holders = { positions: newBitmap(index.hosts.length), count: 0 }));
+    if (hasBit(holders.positions, position)) continue;
     setBit(holders.positions, position, true);
     holders.count++;
-    index.images.set(image, holders);
   }
   index.imagesOf[position] = images;
 }
