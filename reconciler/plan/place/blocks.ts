@@ -2,15 +2,18 @@ import { BLOCK_SIZE, blockOf, type HostColumns } from "./columns.ts";
 
 /**
  * What can be said of 64 hosts of one pool and zone without looking at each: bounds of what their usable hosts
- * have. A block whose hosts changed is stale until refreshBlock.
+ * have. They hold at any time save in a stale block, and are exact just after refreshBlock.
  */
 export interface Blocks {
   readonly count: number;
   readonly pool: Int32Array;
   readonly zone: Int32Array;
+  /** By zone. */
+  readonly ofZone: readonly (readonly number[])[];
   /** Blocks with a host of the rack, by rack. */
   readonly ofRack: readonly (readonly number[])[];
-  readonly stale: Uint8Array;
+  /** Changes since refreshBlock; STALE: the bounds may not hold. */
+  readonly changes: Uint8Array;
   /** The stale blocks, in no order. */
   readonly staleBlocks: number[];
 
@@ -19,6 +22,8 @@ export interface Blocks {
   /** Smallest 3·cpu − memory and smallest 3·memory − cpu of the usable hosts of each class of balance; BALANCES numbers to a block. */
   readonly leastCpu: Float64Array;
   readonly leastMemory: Float64Array;
+  /** Largest cpu + memory of the usable hosts. */
+  readonly mostLoad: Float64Array;
   /** First and last class of balance that has a host; the last is below the first when no class has. */
   readonly firstBalance: Int32Array;
   readonly lastBalance: Int32Array;
@@ -39,7 +44,7 @@ export const NO_RANK = 0x7fffffff;
 export const BALANCES = 32;
 const BALANCE_STEP = 0.025;
 
-export function createBlocks(pool: Int32Array, zone: Int32Array, rack: Int32Array, rackCount: number): Blocks {
+export function createBlocks(pool: Int32Array, zone: Int32Array, rack: Int32Array, zoneCount: number, rackCount: number): Blocks {
   const count = pool.length / BLOCK_SIZE;
   const numbers = (): Float64Array => new Float64Array(count);
   const first = (column: Int32Array): Int32Array => Int32Array.from({ length: count }, (_, block) => column[block * BLOCK_SIZE]!);
@@ -47,16 +52,21 @@ export function createBlocks(pool: Int32Array, zone: Int32Array, rack: Int32Arra
   for (const [position, id] of rack.entries()) {
     if (id >= 0 && ofRack[id]!.at(-1) !== blockOf(position)) ofRack[id]!.push(blockOf(position));
   }
+  const zones = first(zone);
+  const ofZone = Array.from({ length: zoneCount }, (): number[] => []);
+  for (const [block, id] of zones.entries()) ofZone[id]!.push(block);
   return {
     count,
     pool: first(pool),
-    zone: first(zone),
+    zone: zones,
+    ofZone,
     ofRack,
-    stale: new Uint8Array(count).fill(1),
+    changes: new Uint8Array(count).fill(STALE),
     staleBlocks: Array.from({ length: count }, (_, block) => block),
     lowestRank: new Int32Array(count),
     leastCpu: new Float64Array(count * BALANCES),
     leastMemory: new Float64Array(count * BALANCES),
+    mostLoad: numbers(),
     firstBalance: new Int32Array(count),
     lastBalance: new Int32Array(count),
     perCpu: { least: numbers(), most: numbers() },
@@ -64,16 +74,41 @@ export function createBlocks(pool: Int32Array, zone: Int32Array, rack: Int32Arra
   };
 }
 
-/** To be called when anything about the host at the position changed. */
+/** So many changes of what is free are taken over by widening the bounds: computing them anew each time costs more than the looks that wide ones promise in vain. */
+const STALE = 3;
+
+/** To be called when anything about the host at the position changed, save what is free on it. */
 export function touch(blocks: Blocks, position: number): void {
-  const block = blockOf(position);
-  if (blocks.stale[block] === 1) return;
-  blocks.stale[block] = 1;
+  makeStale(blocks, blockOf(position));
+}
+
+function makeStale(blocks: Blocks, block: number): void {
+  if (blocks.changes[block] === STALE) return;
+  blocks.changes[block] = STALE;
   blocks.staleBlocks.push(block);
 }
 
+/** To be called when what is free on the host changed. */
+export function widen(blocks: Blocks, hosts: HostColumns, position: number): void {
+  const block = blockOf(position);
+  if (blocks.changes[block]! >= STALE - 1) return makeStale(blocks, block);
+  blocks.changes[block]!++;
+  const { leastCpu, leastMemory } = blocks;
+  const cpu = 1 - hosts.free.cpuMillis[position]! * hosts.perCpu[position]!;
+  const memory = 1 - hosts.free.memoryBytes[position]! * hosts.perMemory[position]!;
+  const balance = balanceOf(cpu, memory);
+  const at = block * BALANCES + balance;
+  const cpuLoad = 3 * cpu - memory;
+  const memoryLoad = 3 * memory - cpu;
+  if (cpuLoad < leastCpu[at]!) leastCpu[at] = cpuLoad;
+  if (memoryLoad < leastMemory[at]!) leastMemory[at] = memoryLoad;
+  if (cpu + memory > blocks.mostLoad[block]!) blocks.mostLoad[block] = cpu + memory;
+  if (balance < blocks.firstBalance[block]!) blocks.firstBalance[block] = balance;
+  if (balance > blocks.lastBalance[block]!) blocks.lastBalance[block] = balance;
+}
+
 export function refreshBlocks(blocks: Blocks, hosts: HostColumns): void {
-  for (const block of blocks.staleBlocks) if (blocks.stale[block] === 1) refreshBlock(blocks, hosts, block);
+  for (const block of blocks.staleBlocks) if (blocks.changes[block] === STALE) refreshBlock(blocks, hosts, block);
   blocks.staleBlocks.length = 0;
 }
 
@@ -86,6 +121,7 @@ export function refreshBlock(blocks: Blocks, hosts: HostColumns, block: number):
   leastCpu.fill(Infinity, classes, classes + BALANCES);
   leastMemory.fill(Infinity, classes, classes + BALANCES);
   let lowestRank = NO_RANK;
+  let mostLoad = -Infinity;
   let firstBalance = BALANCES;
   let lastBalance = -1;
   const end = (block + 1) * BLOCK_SIZE;
@@ -99,14 +135,16 @@ export function refreshBlock(blocks: Blocks, hosts: HostColumns, block: number):
     const memoryLoad = 3 * memory - cpu;
     if (cpuLoad < leastCpu[at]!) leastCpu[at] = cpuLoad;
     if (memoryLoad < leastMemory[at]!) leastMemory[at] = memoryLoad;
+    if (cpu + memory > mostLoad) mostLoad = cpu + memory;
     if (balance < firstBalance) firstBalance = balance;
     if (balance > lastBalance) lastBalance = balance;
     if (rank[position]! < lowestRank) lowestRank = rank[position]!;
   }
   blocks.lowestRank[block] = lowestRank;
+  blocks.mostLoad[block] = mostLoad;
   blocks.firstBalance[block] = firstBalance;
   blocks.lastBalance[block] = lastBalance;
-  blocks.stale[block] = 0;
+  blocks.changes[block] = 0;
 }
 
 /** To be called when the capacity of the block's hosts became known or changed. */

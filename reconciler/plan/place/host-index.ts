@@ -88,6 +88,7 @@ export interface Scratch {
   readonly zoneScores: Float64Array;
   readonly found: Int32Array;
   readonly score: Float64Array;
+  readonly bestOf: Int32Array;
 }
 
 /** `freeAddresses` tells how many Instances a pool has addresses for; without it there is no limit. */
@@ -132,7 +133,7 @@ export function createHostIndex(
     capabilities: CAPABILITIES.map(() => bitmapOf(sorted, () => true)),
     labels: labelBitmaps(sorted),
   };
-  const blocks = createBlocks(base.pool, base.zone, rack, names.racks.size);
+  const blocks = createBlocks(base.pool, base.zone, rack, names.zones.size, names.racks.size);
   for (let block = 0; block < blocks.count; block++) measureSizes(blocks, base, block);
   return {
     ...base,
@@ -158,6 +159,7 @@ function createScratch(positions: number, racks: number, zones: number, blocks: 
     zoneScores: new Float64Array(zones),
     found: new Int32Array(2 * blocks),
     score: new Float64Array(2 * blocks),
+    bestOf: new Int32Array(zones),
   };
 }
 

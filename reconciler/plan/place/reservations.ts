@@ -1,7 +1,7 @@
 import type { Capability, DesiredHost } from "../../core/desired.ts";
 import { RESOURCE_NAMES, type Resources } from "../../core/resources.ts";
 import { isLimit } from "../diff/unenforced.ts";
-import { measureSizes, touch } from "./blocks.ts";
+import { widen, measureSizes, touch } from "./blocks.ts";
 import { blockOf, hasBit, newBitmap, setBit } from "./columns.ts";
 import { CAPABILITIES, type HostIndex, inverse, type Reservation, type Unusable, unusableCode } from "./host-index.ts";
 
@@ -98,7 +98,7 @@ function change(index: HostIndex, position: number, set: string, claim: Reservat
   for (const port of claim.hostPorts) countPort(index, portKey(position, port), sign);
   if (sign === 1) addInstance(index, set, position);
   else removeInstance(index, set, position);
-  touch(index.blocks, position);
+  widen(index.blocks, index, position);
 }
 
 function countPort(index: HostIndex, key: number, sign: 1 | -1): void {

@@ -112,6 +112,13 @@ export function spreadBound(query: Query, block: number): number {
   return loadScorer.weight * toScore(3 - leastLoaded(query, block) + ROUNDING) + (hostScorer.weight + rackScorer.weight) * 100;
 }
 
+/** When packing: at least that, of every usable host of a block in whose racks there is no Instance of the Set. */
+export function packBound({ index, set }: Query, block: number): number {
+  const { mostLoad, perCpu, perMemory } = index.blocks;
+  const added = set.resources.cpuMillis * perCpu.most[block]! + set.resources.memoryBytes * perMemory.most[block]!;
+  return loadScorer.weight * toScore(1 + mostLoad[block]! + added + ROUNDING);
+}
+
 /** What the choice maximises: the weighted sum of all scorers, less what evenness takes off. */
 export function totalScore(query: Query, position: number): number {
   let total = query.even ? -EVEN_WEIGHT * query.inZone[query.index.zone[position]!]! : 0;

@@ -3,7 +3,7 @@ import { bitmapsOf, concerningFilters, hasOtherRoom, type HostFilter, passes } f
 import type { Reservation } from "./host-index.ts";
 import { countIn, forbidAround, type Query } from "./query.ts";
 import { reserveAt } from "./reservations.ts";
-import { extraScore, hostScore, mostExtra, mostLoadFor, spreadBound, zoneScore } from "./scores.ts";
+import { extraScore, hostScore, mostExtra, mostLoadFor, packBound, spreadBound, zoneScore } from "./scores.ts";
 
 /**
  * Best first: the hosts of the part that promises most are all looked at, until a host found is as good as anything
@@ -25,30 +25,37 @@ export interface Search {
   readonly found: Int32Array;
   /** By part: the score of the best host, -Infinity when none passes. Before a look at least that. */
   readonly score: Float64Array;
+  /** By zone: the part that bestPart would choose there; -1 for none, UNKNOWN when something changed there. */
+  readonly bestOf: Int32Array;
 }
 
+const UNKNOWN = -2;
+
 export function openSearch(query: Query): Search {
-  const { candidates, extras, zoneScores, found, score } = query.index.scratch;
+  const { candidates, extras, zoneScores, found, score, bestOf } = query.index.scratch;
   intersect(bitmapsOf(query), candidates);
   const parts = query.blocks.map((block) => 2 * block);
   if (markExtras(query, extras)) {
     for (const block of query.blocks) if ((extras[2 * block]! | extras[2 * block + 1]!) !== 0) parts.push(2 * block + 1);
   }
   found.fill(-1);
-  const search = { query, parts, candidates, concerning: concerningFilters(query), extras, zoneScores, found, score };
-  if (query.pack) for (const part of parts) lookInto(search, part);
-  else promise(search);
+  score.fill(-Infinity);
+  bestOf.fill(UNKNOWN);
+  const search = { query, parts, candidates, concerning: concerningFilters(query), extras, zoneScores, found, score, bestOf };
+  promise(search);
+  if (query.pack) for (const position of query.index.placed.get(query.set.name) ?? []) lookAround(search, position);
   scoreZones(search);
   return search;
 }
 
-/** The best position, of equals the first by name; -1 when no host passes. */
+/** The best position, of equals the first by name; -1 when no host passes. Each round looks into one part more, so there are at most as many. */
 export function pick(search: Search): number {
   const { found } = search;
-  const first = bestPart(search, -1);
-  if (first < 0 || found[first]! >= 0) return first < 0 ? -1 : found[first]!;
-  lookInto(search, first);
-  return found[bestPart(search, first)]!;
+  for (;;) {
+    const part = bestPart(search);
+    if (part < 0 || found[part]! >= 0) return part < 0 ? -1 : found[part]!;
+    lookInto(search, part);
+  }
 }
 
 /** Reserves the position for the Set and looks again where another host may be the best by it. */
@@ -61,7 +68,7 @@ export function occupy(search: Search, position: number, claim: Reservation): vo
   countIn(query, position, 1);
   poolAddresses[pool]!--;
   for (const within of apart?.itself ?? []) forbidAround(index, apart!, position, within);
-  for (const block of index.blocks.ofRack[index.rack[position]!]!) lookAgain(search, block);
+  lookAround(search, position);
   if (!query.pack) promiseOwn(search, position);
   if (poolAddresses[pool]! <= 0) for (const block of query.blocks) if (index.blocks.pool[block] === pool) lookAgain(search, block);
   if (apart?.itself.includes("zone") === true)
@@ -81,9 +88,16 @@ export function exclude(search: Search, avoid: readonly string[]): void {
 }
 
 /** A host whose cpu and memory balance better by the Instance may score more than all hosts of its part did. */
-function promiseOwn({ query, extras, score }: Search, position: number): void {
+function promiseOwn({ query, extras, score, bestOf }: Search, position: number): void {
   const part = 2 * blockOf(position) + (hasBit(extras, position) ? 1 : 0);
+  bestOf[query.index.zone[position]!] = UNKNOWN;
   score[part] = Math.max(score[part]!, hostScore(query, position) + extraScore(query, position));
+}
+
+/** A place for one of the Set's Instances tells on the scores of its whole rack. */
+function lookAround(search: Search, position: number): void {
+  const { blocks, rack } = search.query.index;
+  for (const block of blocks.ofRack[rack[position]!]!) lookAgain(search, block);
 }
 
 /**
@@ -91,50 +105,57 @@ function promiseOwn({ query, extras, score }: Search, position: number): void {
  * hosts it touches save perhaps its own. To pack it raises those of its rack.
  */
 function lookAgain(search: Search, block: number): void {
-  const { found, query } = search;
+  const { found, query, score, bestOf } = search;
+  bestOf[query.index.blocks.zone[block]!] = UNKNOWN;
   for (let part = 2 * block; part < 2 * block + 2; part++) {
-    if (found[part]! < 0) continue;
-    if (query.pack) lookInto(search, part);
-    else found[part] = -1;
+    if (!query.pack) found[part] = -1;
+    else if (score[part]! > -Infinity) lookInto(search, part);
   }
 }
 
-/**
- * The part with the highest score, and among equals the one that has, or may have, the lowest rank; -1 when none has a host.
- * With a part to start from, which was looked into, those that promise more than the best so far are looked into too:
- * few, when it is the one that promised most.
- */
-function bestPart(search: Search, start: number): number {
-  const { query, parts, found, score, zoneScores } = search;
-  const { rank } = query.index;
-  const { zone, lowestRank } = query.index.blocks;
-  let best = start;
-  let highest = start < 0 ? -Infinity : score[start]! + zoneScores[zone[start >> 1]!]!;
-  let bestRank = start < 0 || found[start]! < 0 ? Infinity : rank[found[start]!]!;
-  for (const part of parts) {
-    const shared = zoneScores[zone[part >> 1]!]!;
-    let total = score[part]! + shared;
-    if (total < highest || total === -Infinity) continue;
-    let itsRank = found[part]! < 0 ? lowestRank[part >> 1]! : rank[found[part]!]!;
-    if (total === highest && itsRank >= bestRank) continue;
-    if (start >= 0 && found[part]! < 0) {
-      lookInto(search, part);
-      total = score[part]! + shared;
-      itsRank = found[part]! < 0 ? Infinity : rank[found[part]!]!;
-      if (total < highest || (total === highest && itsRank >= bestRank)) continue;
-    }
+/** The part with the highest score, and among equals the one that has, or may have, the lowest rank; -1 when none has a host. */
+function bestPart(search: Search): number {
+  const { query, bestOf, score, zoneScores } = search;
+  let best = -1;
+  let highest = -Infinity;
+  for (const zone of query.zones) {
+    if (bestOf[zone] === UNKNOWN) bestOf[zone] = bestInZone(search, zone);
+    const part = bestOf[zone]!;
+    if (part < 0) continue;
+    const total = score[part]! + zoneScores[zone]!;
+    if (total < highest || (total === highest && rankOf(search, part) >= rankOf(search, best))) continue;
     best = part;
     highest = total;
-    bestRank = itsRank;
   }
   return best;
+}
+
+/** bestPart of one zone, in which all share the score of the zone. */
+function bestInZone(search: Search, zone: number): number {
+  const { score } = search;
+  let best = -1;
+  let highest = -Infinity;
+  for (const block of search.query.index.blocks.ofZone[zone]!) {
+    for (let part = 2 * block; part < 2 * block + 2; part++) {
+      const its = score[part]!;
+      if (its < highest || its === -Infinity || (its === highest && rankOf(search, part) >= rankOf(search, best))) continue;
+      best = part;
+      highest = its;
+    }
+  }
+  return best;
+}
+
+/** The rank of the part's best host; the lowest it can have before a look. */
+function rankOf({ query, found }: Search, part: number): number {
+  return found[part]! < 0 ? query.index.blocks.lowestRank[part >> 1]! : query.index.rank[found[part]!]!;
 }
 
 /**
  * Looks at every host of the part. Most of the time of a placement goes here: what has no room, or is too full to be better
  * than the best so far, is passed over at a glance; only the rest is scored exactly and asked the other filters.
  */
-export function lookInto({ query, candidates, concerning, extras, found, score: scores }: Search, part: number): void {
+export function lookInto({ query, candidates, concerning, extras, found, score: scores, bestOf }: Search, part: number): void {
   const { index, set, needs, pack } = query;
   const { cpuMillis, memoryBytes } = index.free;
   const { perCpu, perMemory, rank } = index;
@@ -166,12 +187,14 @@ export function lookInto({ query, candidates, concerning, extras, found, score: 
   }
   found[part] = best;
   scores[part] = highest;
+  bestOf[index.blocks.zone[block]!] = UNKNOWN;
 }
 
 /** Nothing is known of the parts yet but what their blocks may hold. */
 function promise({ query, parts, score }: Search): void {
   const most = mostExtra(query);
-  for (const part of parts) score[part] = (part & 1) === 0 ? spreadBound(query, part >> 1) : score[part - 1]! + most;
+  const bound = query.pack ? packBound : spreadBound;
+  for (const part of parts) score[part] = (part & 1) === 0 ? bound(query, part >> 1) : score[part - 1]! + most;
 }
 
 function scoreZones({ query, zoneScores }: Search): void {
