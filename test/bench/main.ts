@@ -31,7 +31,7 @@ async function main(): Promise<void> {
   }
   const runs = values.quick === true ? 3 : 5;
   const machine = argminPerSecond(hosts);
-  const placements = benchPlacements(hosts, 3);
+  const placements = benchPlacements(hosts, runs);
   const ours = { ...(await measure({ side: "setpoint", hosts, runs })), placementsPerSecond: placements.setpoint };
   const baseline = { ...(await measure({ side: "baseline", hosts, runs: 3 })), placementsPerSecond: placements.baseline };
   if (values.json === true) {
