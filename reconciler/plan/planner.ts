@@ -156,7 +156,7 @@ function takeHosts(state: PlannerState, input: PlanInput, dirty: Set<string>, re
     for (const set of state.sightings.update(name, before, observation)) dirty.add(set);
     for (const set of floorChanges(before, observation)) dirty.add(set);
     observations.set(name, observation);
-    if (!hosts.statuses.has(name) || before?.capabilities.join() !== observation?.capabilities.join()) moved.add(name);
+    if (!hosts.statuses.has(name) || !sameTexts(before?.capabilities, observation?.capabilities)) moved.add(name);
   }
   for (const [name, before] of observations) {
     if (input.fleet.has(name)) continue;
@@ -165,6 +165,10 @@ function takeHosts(state: PlannerState, input: PlanInput, dirty: Set<string>, re
     moved.add(name);
   }
   openSetsOn(state, moved);
+}
+
+function sameTexts(a: readonly string[] | undefined, b: readonly string[] | undefined): boolean {
+  return a === b || (a !== undefined && b !== undefined && a.length === b.length && a.every((text, at) => text === b[at]));
 }
 
 /** A host that changed in reach, state or what it can enforce matters to every Set that holds room there. */

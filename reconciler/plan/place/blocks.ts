@@ -150,11 +150,15 @@ export function refreshBlock(blocks: Blocks, hosts: HostColumns, block: number):
 /** To be called when the capacity of the block's hosts became known or changed. */
 export function measureSizes(blocks: Blocks, hosts: HostColumns, block: number): void {
   for (const [range, column] of [[blocks.perCpu, hosts.perCpu] as const, [blocks.perMemory, hosts.perMemory] as const]) {
-    const sizes = column
-      .subarray(block * BLOCK_SIZE, (block + 1) * BLOCK_SIZE)
-      .filter((_, at) => hosts.rank[block * BLOCK_SIZE + at]! >= 0);
-    range.least[block] = Math.min(...sizes);
-    range.most[block] = Math.max(...sizes);
+    let least = Infinity;
+    let most = -Infinity;
+    for (let position = block * BLOCK_SIZE; position < (block + 1) * BLOCK_SIZE; position++) {
+      if (hosts.rank[position]! < 0) continue;
+      least = Math.min(least, column[position]!);
+      most = Math.max(most, column[position]!);
+    }
+    range.least[block] = least;
+    range.most[block] = most;
   }
 }
 

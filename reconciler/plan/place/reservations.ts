@@ -60,7 +60,8 @@ export function setHostFacts(index: HostIndex, host: string, facts: HostFacts): 
   if (position === undefined) return;
   setCapacity(index, position, facts.capacity);
   const bestEffort = index.poolsByName.get(index.hosts[position]!.pool)?.limits === "best-effort";
-  for (const [bit, capability] of CAPABILITIES.entries()) {
+  for (let bit = 0; bit < CAPABILITIES.length; bit++) {
+    const capability = CAPABILITIES[bit]!;
     setBit(index.capabilities[bit]!, position, facts.capabilities.includes(capability) || (bestEffort && isLimit(capability)));
   }
   setImages(index, position, facts.images);
