@@ -5,7 +5,7 @@ import { createDesiredBuilder } from "../../reconciler/plan/desired/builder.ts";
 import { createHostIndex } from "../../reconciler/plan/place/host-index.ts";
 import { emptyMemory, fold } from "../../reconciler/run/fold.ts";
 import { carriedOut, emptyFleet, firstEvents, inputOf } from "./converged.ts";
-import { peakRssMiB, timed, type Figures } from "./figures.ts";
+import { collectGarbage, peakRssMiB, timed, type Figures } from "./figures.ts";
 import { makeFleet, withOneChange } from "./fleet.ts";
 import { median, scanOf } from "./placement.ts";
 
@@ -17,7 +17,7 @@ export function benchBaseline(hosts: number, runs: number): Omit<Figures, "place
   const fleet = makeFleet(hosts);
   const builder = createDesiredBuilder();
   const desired = builder.build(fleet.manifests).desired!;
-  const coldPlanMs = median(timed(runs, () => void placeEverything(desired)));
+  const coldPlanMs = median(timed(runs, () => void placeEverything(desired), collectGarbage));
   const cold = inputOf(desired, fold(emptyMemory(), firstEvents(desired)), emptyFleet(desired));
   const { fleet: converged, events } = carriedOut(desired, createPlanner().plan(cold));
   const journalBytes = events.reduce((sum, event) => sum + JSON.stringify(event).length + 1, 0);

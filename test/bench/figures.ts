@@ -1,3 +1,6 @@
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
+
 /** What one side of the benchmark measured; medians, milliseconds unless the name says otherwise. */
 export interface Figures {
   /** A plan of a fleet on which nothing runs yet. */
@@ -20,9 +23,10 @@ export interface Job {
   readonly runs: number;
 }
 
-/** Milliseconds of each of `runs` calls. */
-export function timed(runs: number, call: (run: number) => void): number[] {
+/** Milliseconds of each of `runs` calls, without what is done before each. */
+export function timed(runs: number, call: (run: number) => void, before: () => void = () => undefined): number[] {
   return Array.from({ length: runs }, (_, run) => {
+    before();
     const started = performance.now();
     call(run);
     return performance.now() - started;
@@ -57,6 +61,12 @@ function leastOf(load: Float64Array): number {
     }
   }
   return at;
+}
+
+/** Drops what is no longer used, so that the highest resident set is that of one pass and not of several in a row. */
+export function collectGarbage(): void {
+  setFlagsFromString("--expose-gc");
+  (runInNewContext("gc") as () => void)();
 }
 
 /** Resident set at its highest so far, MiB. */

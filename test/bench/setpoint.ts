@@ -11,7 +11,7 @@ import { createDesiredBuilder } from "../../reconciler/plan/desired/builder.ts";
 import { createPlanner, type Planner } from "../../reconciler/plan/planner.ts";
 import { emptyMemory, fold } from "../../reconciler/run/fold.ts";
 import { carriedOut, emptyFleet, firstEvents, inputOf } from "./converged.ts";
-import { peakRssMiB, timed, type Figures } from "./figures.ts";
+import { collectGarbage, peakRssMiB, timed, type Figures } from "./figures.ts";
 import { makeFleet, withOneChange } from "./fleet.ts";
 import { benchPlacement, median } from "./placement.ts";
 
@@ -21,7 +21,7 @@ export function benchSetpoint(hosts: number, runs: number): Omit<Figures, "place
   const builder = createDesiredBuilder();
   const desired = builder.build(fleet.manifests).desired!;
   const cold = inputOf(desired, fold(emptyMemory(), firstEvents(desired)), emptyFleet(desired));
-  const coldPlanMs = median(timed(runs, () => void createPlanner().plan(cold)));
+  const coldPlanMs = median(timed(runs, () => void createPlanner().plan(cold), collectGarbage));
   const { input, journalBytes } = rolledOut(desired, cold);
   const noopPassMs = median(timed(runs * 2, () => pass(createPlanner(), input, 0)));
   const planner = createPlanner();
