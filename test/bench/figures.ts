@@ -52,11 +52,10 @@ export function argminPerSecond(hosts: number): number {
 
 function leastOf(load: Float64Array): number {
   let at = 0;
-  let least = Infinity;
-  for (let host = 0; host < load.length; host++) {
-    const value = load[host]!;
-    if (value < least) {
-      least = value;
+  let least = load[0]!;
+  for (let host = 1; host < load.length; host++) {
+    if (load[host]! < least) {
+      least = load[host]!;
       at = host;
     }
   }
