@@ -1,5 +1,5 @@
 import { slotKey } from "../core/ids.ts";
-import { withDeadline } from "./deadline.ts";
+import { withinTime } from "./deadline.ts";
 import type { HostCore } from "./host-core.ts";
 import type { InstanceRef } from "./ports.ts";
 import { createRounds } from "./rounds.ts";
@@ -87,7 +87,7 @@ export class EngineWatch {
     const { clock, engine } = this.#core.parts;
     const limits = { ms: PING_WITHIN_MS, what: "a ping", lifetime: this.#core.lifetime.signal };
     try {
-      await withDeadline(clock, limits, (signal) => engine.ping(signal));
+      await withinTime(clock, limits, (signal) => engine.ping(signal));
       return null;
     } catch (error) {
       this.#core.lifetime.signal.throwIfAborted();
@@ -129,7 +129,7 @@ export class EngineWatch {
     if (this.#core.settings === null) return;
     const limits = { ms: REPAIR_WITHIN_MS, what: "repairing the network", lifetime: this.#core.lifetime.signal };
     try {
-      await withDeadline(clock, limits, (signal) => network.repair(signal));
+      await withinTime(clock, limits, (signal) => network.repair(signal));
       this.#repairTrouble = "";
     } catch (error) {
       this.#core.lifetime.signal.throwIfAborted();

@@ -4,7 +4,7 @@ import type { HostSettings } from "../core/host-settings.ts";
 import { slotKey } from "../core/ids.ts";
 import type { HostObservation } from "../core/observation.ts";
 import { Lanes, Permits } from "./apply/lanes.ts";
-import { withDeadline } from "./deadline.ts";
+import { withinTime } from "./deadline.ts";
 import { instanceKey } from "./instance-key.ts";
 import { buildObservation, type Work } from "./observe/observation.ts";
 import { Picture } from "./observe/picture.ts";
@@ -204,7 +204,7 @@ export class HostCore {
     if (settings === null) return;
     const limits = { ms: NETWORK_WITHIN_MS, what: "setting up the network", lifetime: this.lifetime.signal };
     try {
-      await withDeadline(clock, limits, (signal) => network.apply(settings.network, signal));
+      await withinTime(clock, limits, (signal) => network.apply(settings.network, signal));
       this.networkProblem = null;
     } catch (error) {
       if (this.lifetime.signal.aborted) return;
@@ -217,7 +217,7 @@ export class HostCore {
   /** Writes limits of one Instance in the background of supervision. */
   async applyLimitsNow(ref: InstanceRef): Promise<void> {
     const limits = { ms: LIMITS_WITHIN_MS, what: "writing limits", lifetime: this.lifetime.signal };
-    await withDeadline(this.parts.clock, limits, (signal) => this.applyLimits(ref, false, signal));
+    await withinTime(this.parts.clock, limits, (signal) => this.applyLimits(ref, false, signal));
   }
 
   /** True while a step or supervision works on the slot. */

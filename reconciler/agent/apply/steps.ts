@@ -1,7 +1,7 @@
 import type { ActionResult } from "../../core/agent-wire.ts";
 import type { Action, ActionKind } from "../../core/plan.ts";
 import { slotKey } from "../../core/ids.ts";
-import { withDeadline } from "../deadline.ts";
+import { withinTime } from "../deadline.ts";
 import type { HostCore } from "../host-core.ts";
 import { StepError } from "../ports.ts";
 import { pullImage } from "./pull.ts";
@@ -69,7 +69,7 @@ export class StepRunner {
     if (ms <= 0) return refused("host-busy", `the step waited its whole time for its turn on ${core.host}`);
     try {
       const limits = { ms, what: action.kind, lifetime: core.lifetime.signal };
-      return await withDeadline(core.parts.clock, limits, (signal) => run(core, action, signal));
+      return await withinTime(core.parts.clock, limits, (signal) => run(core, action, signal));
     } catch (error) {
       core.lifetime.signal.throwIfAborted();
       const verdict = action.kind === "awaitHealthy" && isLate(error) ? notHealthy(core, action) : verdictOf(error);

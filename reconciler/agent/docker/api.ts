@@ -4,7 +4,7 @@ import { inspect } from "node:util";
 import Docker from "dockerode";
 import { type Clock, StepError } from "../ports.ts";
 import { ApiError, connectionError } from "./api-error.ts";
-import { withDeadline } from "./deadline.ts";
+import { askWithin } from "./deadline.ts";
 import { createGate } from "./gate.ts";
 
 /** Longest waits, in milliseconds. */
@@ -112,7 +112,7 @@ export function createApi(socketPath: string, clock: Clock, deadlines: Deadlines
     if (negotiated !== null) return negotiated;
     const call: Call = { method: "GET", path: "/version", signal };
     const limits = { what: "GET /version", ms: deadlines.readMs, signal };
-    const answer = await withDeadline(clock, limits, (inner) => dial(call.path, call, "json", inner));
+    const answer = await askWithin(clock, limits, (inner) => dial(call.path, call, "json", inner));
     negotiated = negotiate(answer as VersionAnswer);
     return negotiated;
   }
@@ -123,7 +123,7 @@ export function createApi(socketPath: string, clock: Clock, deadlines: Deadlines
     const limits = { what: `${call.method} ${call.path}`, ms: call.deadlineMs ?? fallbackMs, signal: call.signal };
     const gate = call.waits === true ? waits : calls;
     try {
-      return await withDeadline(clock, limits, (inner) =>
+      return await askWithin(clock, limits, (inner) =>
         gate.run(inner, () =>
           dial(`/v${apiVersion}${call.path}`, call, kind, kind === "json" ? inner : AbortSignal.any([inner, call.signal])),
         ),
@@ -143,7 +143,7 @@ export function createApi(socketPath: string, clock: Clock, deadlines: Deadlines
     hijack: async (call) => (await send(call, "hijack")) as Socket,
     async ping(signal) {
       const call: Call = { method: "GET", path: "/_ping", signal };
-      await withDeadline(clock, { what: "GET /_ping", ms: deadlines.pingMs, signal }, (inner) => dial(call.path, call, "json", inner));
+      await askWithin(clock, { what: "GET /_ping", ms: deadlines.pingMs, signal }, (inner) => dial(call.path, call, "json", inner));
     },
     close: () => agent.destroy(),
   };

@@ -1,37 +1,20 @@
-import { type Clock, StepError } from "../ports.ts";
+import { type Sleeper, withDeadline } from "../../core/deadline.ts";
+import { StepError } from "../ports.ts";
 
 /**
- * Runs `work` with a signal that ends with `signal` or after `ms`. Rejects with `engine-timeout` in the latter case, and when `signal`
- * itself was a deadline; with the signal's reason when it was aborted by someone.
+ * Runs a call of the engine with a signal that ends with `signal` or after `ms`. Rejects with `engine-timeout` in the latter case, and
+ * when `signal` itself was a deadline; with the signal's reason when it was aborted by someone.
  */
-export async function withDeadline<T>(
-  clock: Clock,
+export async function askWithin<Answer>(
+  clock: Sleeper,
   { what, ms, signal }: { readonly what: string; readonly ms: number; readonly signal: AbortSignal },
-  work: (signal: AbortSignal) => Promise<T>,
-): Promise<T> {
-  const controller = new AbortController();
-  const timer = new AbortController();
-  const relay = (): void => controller.abort(abortReason(signal, what));
-  if (signal.aborted) throw abortReason(signal, what);
-  signal.addEventListener("abort", relay, { once: true });
-  clock.sleep(ms, timer.signal).then(
-    () => controller.abort(timeout(what, ms)),
-    () => {},
-  );
+  work: (signal: AbortSignal) => Promise<Answer>,
+): Promise<Answer> {
   try {
-    return await work(controller.signal);
+    return await withDeadline(clock, { ms, lifetime: signal, late: () => timeout(what, ms) }, work);
   } catch (error) {
-    throw controller.signal.aborted ? controller.signal.reason : error;
-  } finally {
-    timer.abort();
-    signal.removeEventListener("abort", relay);
+    throw error instanceof Error && error.name === "TimeoutError" ? timeout(what, null) : error;
   }
-}
-
-/** A caller's deadline reads as the engine's silence; any other reason is the caller's own. */
-function abortReason(signal: AbortSignal, what: string): unknown {
-  const reason: unknown = signal.reason;
-  return reason instanceof Error && reason.name === "TimeoutError" ? timeout(what, null) : reason;
 }
 
 function timeout(what: string, ms: number | null): StepError {

@@ -1,7 +1,7 @@
 import type { Socket } from "node:net";
 import type { Api } from "./api.ts";
 import { isProcessOf } from "./processes.ts";
-import { withDeadline } from "./deadline.ts";
+import { askWithin } from "./deadline.ts";
 
 /** Of the output, only the beginning is kept. */
 const MOST_OUTPUT_BYTES = 1_024;
@@ -27,7 +27,7 @@ export async function runIn(
   const { Id } = await api.call<{ Id: string }>({ method: "POST", path: `/containers/${containerId}/exec`, body, signal });
   const limits = { what: `${command[0] ?? ""} in a container`, ms: deadlineMs ?? DEFAULT_DEADLINE_MS, signal };
   try {
-    const output = await withDeadline(api.clock, limits, async (inner) => {
+    const output = await askWithin(api.clock, limits, async (inner) => {
       const start = { method: "POST", path: `/exec/${Id}/start`, body: { Detach: false, Tty: false }, waits: true, signal: inner } as const;
       return readOutput(await api.hijack(start), inner);
     });

@@ -1,4 +1,4 @@
-import { withDeadline } from "../deadline.ts";
+import { withinTime } from "../deadline.ts";
 import { instanceKey } from "../instance-key.ts";
 import type { Clock, Engine, EngineFacts, EngineInventory, InstanceRef, OwnedContainer } from "../ports.ts";
 import { createRounds } from "../rounds.ts";
@@ -104,7 +104,7 @@ export class Picture {
     this.#stale.clear();
     const limits = { ms: LOOK_WITHIN_MS, what: "listing the containers", lifetime: this.#lifetime };
     try {
-      const { containers, foreign, images } = await withDeadline(this.#clock, limits, async (signal) => {
+      const { containers, foreign, images } = await withinTime(this.#clock, limits, async (signal) => {
         this.#facts ??= await this.#engine.facts(signal);
         return await this.#engine.inventory(signal);
       });
@@ -137,7 +137,7 @@ export class Picture {
     this.#stale.delete(key);
     const limits = { ms: LOOK_WITHIN_MS, what: "listing the containers of an Instance", lifetime: this.#lifetime };
     try {
-      const containers = await withDeadline(this.#clock, limits, (signal) => this.#engine.containersOf(ref, signal));
+      const containers = await withinTime(this.#clock, limits, (signal) => this.#engine.containersOf(ref, signal));
       if (look < Math.max(this.#lookedAll, this.#lookedOne.get(key) ?? 0)) return;
       this.#lookedOne.set(key, look);
       const instances = new Map(this.#byInstance);

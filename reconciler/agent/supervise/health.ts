@@ -1,6 +1,6 @@
 import type { HealthCheck } from "../../core/desired.ts";
 import { Alarm } from "../alarm.ts";
-import { withDeadline } from "../deadline.ts";
+import { withinTime } from "../deadline.ts";
 import { StepError, type Clock, type OwnedContainer, type Probe } from "../ports.ts";
 
 /** A running app container whose health is followed. */
@@ -123,7 +123,7 @@ export class HealthChecks {
   async #askOnce({ container, infraPid, ip }: HealthTarget, check: HealthCheck): Promise<string | null> {
     const limits = { ms: check.timeoutMs, what: "the probe", lifetime: this.#lifetime };
     try {
-      return await withDeadline(this.#clock, limits, (signal) => this.#probe({ containerId: container.id, infraPid, ip }, check, signal));
+      return await withinTime(this.#clock, limits, (signal) => this.#probe({ containerId: container.id, infraPid, ip }, check, signal));
     } catch (error) {
       if (error instanceof StepError && error.code === "engine-silent") return `no answer within ${check.timeoutMs} ms`;
       return error instanceof Error ? error.message : String(error);

@@ -1,6 +1,6 @@
 import { slotKey } from "../../core/ids.ts";
 import { Alarm } from "../alarm.ts";
-import { withDeadline } from "../deadline.ts";
+import { withinTime } from "../deadline.ts";
 import type { HostCore } from "../host-core.ts";
 import { instanceKey } from "../instance-key.ts";
 import type { InstanceRef, OwnedContainer } from "../ports.ts";
@@ -108,9 +108,9 @@ export class Supervisor {
       this.#told.add(instanceKey(ref));
       const { clock, engine } = core.parts;
       const limits = { ms: KILL_WITHIN_MS, what: "killing an Instance", lifetime: core.lifetime.signal };
-      await withDeadline(clock, limits, (signal) => engine.killInstance(ref, signal));
+      await withinTime(clock, limits, (signal) => engine.killInstance(ref, signal));
       if (core.picture.engineProblem !== null) return;
-      if (remove) await withDeadline(clock, { ...limits, ms: RESUME_WITHIN_MS }, (signal) => engine.removeInstance(ref, signal));
+      if (remove) await withinTime(clock, { ...limits, ms: RESUME_WITHIN_MS }, (signal) => engine.removeInstance(ref, signal));
       await core.look();
     });
   }
@@ -171,7 +171,7 @@ export class Supervisor {
         if (now?.want !== "run" || (now.spec.exclusive && !core.leased())) return;
         crashes.startedAtMs = clock.monotonic();
         await core.during(record, "resume", () =>
-          withDeadline(clock, limits, (signal) => core.enginePermits.run(signal, () => engine.resumeInstance(record, signal))),
+          withinTime(clock, limits, (signal) => core.enginePermits.run(signal, () => engine.resumeInstance(record, signal))),
         );
         core.troubles.delete(key);
       });

@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { simpleGit } from "simple-git";
 import { exec } from "../../sys/exec.ts";
 import type { Clock } from "../../run/ports.ts";
-import { withDeadline } from "./deadline.ts";
+import { withDeadline } from "../../core/deadline.ts";
 import { GIT_VARIABLES, gitEnvironment, type Environment } from "./environment.ts";
 import { GitFailure } from "./git-failure.ts";
 
@@ -39,7 +39,11 @@ export async function gitText(context: GitContext, args: readonly string[], sign
     return await git.env(environmentOf(context)).raw([...args]);
   };
   try {
-    return await withDeadline(context.clock, context.deadlineMs, signal, () => new GitFailure("deadline", null, ""), run);
+    return await withDeadline(
+      context.clock,
+      { ms: context.deadlineMs, lifetime: signal, late: () => new GitFailure("deadline", null, "") },
+      run,
+    );
   } catch (error) {
     signal.throwIfAborted();
     throw failure ?? (existsSync(context.folder) ? error : new GitFailure("folder-gone", null, ""));
