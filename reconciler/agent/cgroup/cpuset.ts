@@ -1,7 +1,7 @@
 import { dirname, join } from "node:path";
+import { parseCpuList } from "../../core/cpu-list.ts";
 import { StepError } from "../ports.ts";
 import { readOptional, writeControl } from "./control-file.ts";
-import { cpuListProblem, parseCpuList } from "./cpu-list.ts";
 import type { CgroupFolder } from "./locate.ts";
 
 /** Sets the CPUs that the container may run on; null: all that its parent has. Rejects with `limit-refused` for CPUs that are not there. */
@@ -26,4 +26,12 @@ function readAvailable(folder: CgroupFolder): string | null {
   const file = join(dirname(folder.path), folder.version === 1 ? "cpuset.effective_cpus" : "cpuset.cpus.effective");
   const text = readOptional(file);
   return text === "" ? null : text;
+}
+
+/** Why Sets can't run on these CPUs of a host that has `online` ones; null when they can. */
+function cpuListProblem(cpus: string, online: string): string | null {
+  const [wanted, present] = [parseCpuList(cpus), parseCpuList(online)];
+  if (wanted === null) return `"${cpus}" is no list of CPUs such as 2-9,12`;
+  const missing = wanted.filter((cpu) => present?.includes(cpu) !== true);
+  return missing.length === 0 ? null : `CPU ${missing.join(", ")} is not there to use; there are ${online}`;
 }
