@@ -1,4 +1,4 @@
-import { type Sleeper, withDeadline } from "../core/deadline.ts";
+import { type Sleeper, withDeadline } from "../sys/deadline.ts";
 import { StepError } from "./ports.ts";
 
 /** Runs work on the engine or a driver; rejects with a StepError of code `engine-silent` when it is not over after `ms`. */

@@ -1,4 +1,4 @@
-import { OVER } from "../core/deadline.ts";
+import { OVER } from "./deadline.ts";
 import type { Clock } from "./ports.ts";
 
 /** A sleep that can be cut short. One sleeper at a time. */

@@ -3,7 +3,7 @@ import { slotKey } from "../core/ids.ts";
 import type { RunningAction } from "../core/memory.ts";
 import type { Action, Plan } from "../core/plan.ts";
 import { applySteps, type Verdict } from "./execute/apply.ts";
-import { OVER } from "../core/deadline.ts";
+import { OVER } from "./deadline.ts";
 import { type BusySlots, createBusySlots } from "./execute/busy.ts";
 import type { FleetKeeper } from "./fleet.ts";
 import { buildGraph, createReadyQueue, dropDependents, type Graph, type ReadyQueue, release, type Step } from "./execute/graph.ts";

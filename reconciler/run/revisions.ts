@@ -2,7 +2,7 @@ import type { Desired } from "../core/desired.ts";
 import type { EventBody } from "../core/events.ts";
 import type { ManifestProblem, Manifests } from "../core/manifests.ts";
 import type { Memory } from "../core/memory.ts";
-import { tooLate, withDeadline } from "../core/deadline.ts";
+import { withDeadline } from "./deadline.ts";
 import type { Clock, Log, Source, SourceReading } from "./ports.ts";
 
 /** Manifests to Desired; null when cross-file checks found errors. Problems may be warnings alone. */
@@ -148,9 +148,7 @@ async function restore(ports: RevisionPorts, state: State, signal: AbortSignal):
   const commit = ports.memory().revision?.commit;
   if (commit === undefined || source.readCommit === undefined) return;
   try {
-    const reading = await withDeadline(clock, { ms: readDeadlineMs, lifetime: signal, late: () => tooLate(readDeadlineMs) }, (signal) =>
-      source.readCommit!(commit, signal),
-    );
+    const reading = await withDeadline(clock, readDeadlineMs, signal, (signal) => source.readCommit!(commit, signal));
     if (reading.kind !== "loaded") return;
     state.desired = buildSafely(ports.build, reading.manifests).desired;
     if (state.desired !== null) state.status = { ...state.status, lastGood: commit };

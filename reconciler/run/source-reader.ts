@@ -1,5 +1,5 @@
 import { createAlarm } from "./alarm.ts";
-import { tooLate, withDeadline } from "../core/deadline.ts";
+import { withDeadline } from "./deadline.ts";
 import type { Clock, Source, SourceReading } from "./ports.ts";
 
 /** Reads the source, one read at a time, when it may have changed and from time to time. */
@@ -69,7 +69,7 @@ export function createSourceReader(ports: SourceReaderPorts, options: SourceRead
 /** One read. Whatever goes wrong is a reading that failed; only the end of the lifetime throws. */
 async function readWithin({ source, clock, lifetime }: SourceReaderPorts, deadlineMs: number): Promise<SourceReading> {
   try {
-    return await withDeadline(clock, { ms: deadlineMs, lifetime, late: () => tooLate(deadlineMs) }, (signal) => source.read(signal));
+    return await withDeadline(clock, deadlineMs, lifetime, (signal) => source.read(signal));
   } catch (error) {
     lifetime.throwIfAborted();
     return { kind: "failed", code: "source-read", why: error instanceof Error ? error.message : String(error) };

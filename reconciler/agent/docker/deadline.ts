@@ -1,4 +1,4 @@
-import { type Sleeper, withDeadline } from "../../core/deadline.ts";
+import { type Sleeper, withDeadline } from "../../sys/deadline.ts";
 import { StepError } from "../ports.ts";
 
 /**

@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { simpleGit } from "simple-git";
 import { exec } from "../../sys/exec.ts";
 import type { Clock } from "../../run/ports.ts";
-import { withDeadline } from "../../core/deadline.ts";
+import { withDeadline } from "../../sys/deadline.ts";
 import { GIT_VARIABLES, gitEnvironment, type Environment } from "./environment.ts";
 import { GitFailure } from "./git-failure.ts";
 

@@ -1,4 +1,4 @@
-import { OVER } from "../../core/deadline.ts";
+import { OVER } from "../deadline.ts";
 import type { Step } from "./graph.ts";
 import type { ActionResult } from "../../core/agent-wire.ts";
 import type { Clock, Hosts } from "../ports.ts";

@@ -1,4 +1,4 @@
-import { tooLate, withDeadline } from "../../core/deadline.ts";
+import { withDeadline } from "../deadline.ts";
 import type { FleetKeeper } from "../fleet.ts";
 import type { Clock, Hosts } from "../ports.ts";
 
@@ -174,10 +174,8 @@ function giveUp(ports: WitnessPorts, awaited: Awaited, problem: string): void {
 /** Observes the host now and tells the fleet; null, or why it did not work. */
 async function observeOnce(ports: WitnessPorts, host: string): Promise<string | null> {
   try {
-    const observation = await withDeadline(
-      ports.clock,
-      { ms: ports.limits.observeMs, lifetime: ports.lifetime, late: () => tooLate(ports.limits.observeMs) },
-      (signal) => ports.hosts.observe(host, signal),
+    const observation = await withDeadline(ports.clock, ports.limits.observeMs, ports.lifetime, (signal) =>
+      ports.hosts.observe(host, signal),
     );
     ports.fleet.listener.observed(host, observation);
     return null;

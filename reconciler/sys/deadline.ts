@@ -10,11 +10,8 @@ export interface Deadline {
   /** Ends the work as well, with its own reason. */
   readonly lifetime: AbortSignal;
   /** What is thrown when the time is over. */
-  late(): Error;
+  readonly late: () => Error;
 }
-
-/** Reason of an abort that only tidies up; made once, because an AbortError with its stack costs more than the rest of the call. */
-export const OVER = new Error("over");
 
 /**
  * The result of `work`; rejects with `late()` when it is not over in time, also when the work ignores its signal: it is left behind
@@ -50,7 +47,5 @@ export async function withDeadline<Result>(
   }
 }
 
-/** For work of which only the time is known. */
-export function tooLate(ms: number): Error {
-  return new Error(`no answer within ${ms} ms`);
-}
+/** Reason of an abort that only tidies up; made once, as an AbortError with its stack costs more than the rest. */
+const OVER = new Error("over");
