@@ -19,14 +19,15 @@ import { formatSpans } from "./start/spans.ts";
 import { measureSteady } from "./start/steady.ts";
 import { swarm } from "./start/swarm.ts";
 
-const USAGE = `usage: npm run bench:start -- [--docker SOCKET] [--count N] [--runs N] [--only TEXT] [--network NAME] [--steady] [--json]
+const USAGE = `usage: npm run bench:start -- [--docker SOCKET] [--count N] [--runs N] [--only TEXT] [--network NAME] [--steady [--minutes N]] [--json]
 
   --docker SOCKET  measure on this daemon (default: a new one in namespaces, and only there Setpoint); what the benchmark makes there it removes
   --count N        containers at the end of a run, even (default 100)
   --runs N         runs of which the median is taken (default 3)
   --only TEXT      only those whose name has this in it, such as "8 at once, Instances"; may be given several times
   --network NAME   how Setpoint connects: bridge (default) or ovs
-  --steady         instead: what Setpoint takes for a minute in which nothing changes
+  --steady         instead: what Setpoint takes while nothing changes
+  --minutes N      for how long with --steady (default 1)
   --json           one object instead of the table`;
 
 /** A Docker daemon and the programs beside it. */
@@ -44,12 +45,14 @@ async function main(): Promise<void> {
     count: { type: "string" },
     runs: { type: "string" },
     only: { type: "string", multiple: true },
+    minutes: { type: "string" },
   } as const;
   const more = { network: { type: "string" }, steady: { type: "boolean" }, json: { type: "boolean" }, help: { type: "boolean" } } as const;
   const { values } = parseArgs({ options: { ...texts, ...more } });
   const size = { count: Number(values.count ?? 100), runs: Number(values.runs ?? 3) };
+  const minutes = Number(values.minutes ?? 1);
   const network = values.network ?? "bridge";
-  const bad = !(size.count >= 2 && size.count % 2 === 0 && size.runs >= 1) || !["bridge", "ovs"].includes(network);
+  const bad = !(size.count >= 2 && size.count % 2 === 0 && size.runs >= 1 && minutes >= 1) || !["bridge", "ovs"].includes(network);
   if (values.help === true || bad) {
     console.error(USAGE);
     process.exitCode = values.help === true ? 0 : 2;
@@ -58,7 +61,7 @@ async function main(): Promise<void> {
   const target = values.docker === undefined ? await ownTarget(network as "bridge" | "ovs") : await givenDaemon(values.docker);
   const folder = mkdtempSync(join(tmpdir(), "start-speed-"));
   try {
-    if (values.steady === true) return console.log(await measureSteady(required(target.own), size.count));
+    if (values.steady === true) return console.log(await measureSteady(required(target.own), size.count, minutes));
     const runs = target.own === null ? null : setpoint(target.own.fleet, target.own.recorder, network);
     const contenders = [...(runs === null ? [] : [runs.contender]), ...(await rivals(target, folder))];
     const wanted = values.only ?? [""];
