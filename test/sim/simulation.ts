@@ -27,6 +27,9 @@ export interface Life {
   ended: boolean;
 }
 
+/** How long a step may go on after the plan that has it. */
+const UNDER_WAY_MS = 120_000;
+
 /** A fleet, its repository and the lives of its reconciler on one virtual clock, with the rules watching. */
 export class Simulation {
   readonly clock: VirtualClock = createVirtualClock(Date.UTC(2026, 0, 5));
@@ -44,11 +47,12 @@ export class Simulation {
   violation: Violation | null = null;
   counts = { events: 0, lives: 0, passes: 0, applies: 0, plansWithWork: 0 };
   #journal: Journal = openMemoryJournal();
+  #jump = { byMs: 0, atMs: 0 };
 
   constructor(seed: string | number) {
     this.random = createRandom(seed);
     this.rules = new WorldRules({
-      nowMs: () => this.clock.now(),
+      nowMs: () => this.#latestNowMs(),
       monotonicMs: () => this.clock.monotonic(),
       keepForMs: (host) => this.#keepForMs(host),
       confirmedDead: (host) => this.declaredDead.has(host),
@@ -67,6 +71,17 @@ export class Simulation {
     this.note(`commit ${this.repository.desired!.revision.commit}: ${what}`);
     this.world.define(this.repository.desired!.hosts);
     return true;
+  }
+
+  jumpClock(byMs: number): void {
+    this.#jump = { byMs, atMs: this.clock.monotonic() };
+    this.clock.jump(byMs);
+  }
+
+  /** The wall clock; soon after it was set back, what it would show without that: steps under way were planned by it. */
+  #latestNowMs(): number {
+    const { byMs, atMs } = this.#jump;
+    return this.clock.now() - (this.clock.monotonic() - atMs < UNDER_WAY_MS ? Math.min(0, byMs) : 0);
   }
 
   note(line: string): void {

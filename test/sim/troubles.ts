@@ -173,7 +173,7 @@ function killBetweenWrites(sim: Simulation, random: Random): void {
 function jumpClock(sim: Simulation, random: Random): void {
   const byMs = random.pick([-1, 1]) * random.pick([1000, 60_000, 3_600_000]);
   sim.note(`the reconciler's clock jumps by ${byMs / 1000} s`);
-  sim.clock.jump(byMs);
+  sim.jumpClock(byMs);
 }
 
 function inject(sim: Simulation, host: string, fault: Fault): void {
