@@ -52,7 +52,10 @@ async function hello(): Promise<string> {
 }
 
 async function containers(): Promise<string[]> {
-  return (await host.docker("ps", "--all", "--format", "{{.Names}} {{.ID}}")).split("\n").filter((line) => line !== "").sort();
+  return (await host.docker("ps", "--all", "--format", "{{.Names}} {{.ID}}"))
+    .split("\n")
+    .filter((line) => line !== "")
+    .sort();
 }
 
 test("a folder of manifests on plain Docker: applied, reached on its published port, changed, taken away", async () => {

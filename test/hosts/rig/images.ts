@@ -65,16 +65,21 @@ function isStatic(elf: Buffer): boolean {
 
 /** All images as one archive for `docker load`; the same bytes for the same busybox, so ids are equal on all hosts. */
 export function imageArchive(): Buffer {
-  const busybox = findBusybox();
-  if (busybox === null) throw new Error("no static busybox on this machine: install busybox-static");
-  const base = baseLayer(busybox);
-  const built = SOURCES.map((source) => buildImage(source, base));
+  const built = builtImages();
   const layers = new Map(built.flatMap(({ layers }) => layers).map((layer) => [layer.path, layer.content]));
   return tar([
     ...[...layers].map(([path, content]): TarEntry => ({ kind: "file", path, content })),
     ...built.map(({ configPath, config }): TarEntry => ({ kind: "file", path: configPath, content: config })),
     { kind: "file", path: "manifest.json", content: JSON.stringify(built.map(({ manifest }) => manifest)) },
   ]);
+}
+
+/** All images, each by itself. */
+export function builtImages(): readonly BuiltImage[] {
+  const busybox = findBusybox();
+  if (busybox === null) throw new Error("no static busybox on this machine: install busybox-static");
+  const base = baseLayer(busybox);
+  return SOURCES.map((source) => buildImage(source, base));
 }
 
 function baseLayer(busybox: string): Buffer {
@@ -89,7 +94,8 @@ function baseLayer(busybox: string): Buffer {
   ]);
 }
 
-interface BuiltImage {
+export interface BuiltImage {
+  readonly name: string;
   readonly layers: readonly { readonly path: string; readonly content: Buffer }[];
   readonly configPath: string;
   readonly config: string;
@@ -108,7 +114,7 @@ function buildImage({ name, command, files }: ImageSource, base: Buffer): BuiltI
     history: layers.map(() => ({ created: "1970-01-01T00:00:00Z", created_by: "test/hosts/rig/images.ts" })),
   });
   const configPath = `${sha256(config)}.json`;
-  return { layers, configPath, config, manifest: { Config: configPath, RepoTags: [name], Layers: layers.map(({ path }) => path) } };
+  return { name, layers, configPath, config, manifest: { Config: configPath, RepoTags: [name], Layers: layers.map(({ path }) => path) } };
 }
 
 function sha256(content: Uint8Array | string): string {
