@@ -82,6 +82,8 @@ export interface Failure {
   readonly input: string;
   /** Hosts on which it failed; sorted. */
   readonly hosts: readonly string[];
+  /** The generation that failed last. */
+  readonly generation: number;
 }
 
 export interface OpenTask {

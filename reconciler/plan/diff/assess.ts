@@ -232,7 +232,9 @@ function assessMissing(context: AssessContext, slot: SlotFacts, claim: Claim): A
   if (claim.ip === null) return place("create", { code: "create", text: "its volume is here" }, { pinned: claim.host });
   const failure = failureOf(context, slot);
   const hasData = slot.seen.some((on) => on.host === claim.host && on.volumes.length > 0);
-  if (failure !== null && failure.tries >= 2 && !isStalled(failure) && !hasData && failure.hosts.includes(claim.host)) {
+  // A claim that was made because of the failure has yet to be tried, and may have to wait for that.
+  const hasFailed = failure !== null && failure.generation >= claim.generation && failure.hosts.includes(claim.host);
+  if (hasFailed && failure.tries >= 2 && !isStalled(failure) && !hasData) {
     return place("create", { code: "create", text: `failed on ${failure.hosts.join(", ")}` }, { avoid: failure.hosts });
   }
   return { kind: "restart", how: "start", crash: null, decision: { code: "create", text: claim.why } };

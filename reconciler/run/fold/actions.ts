@@ -2,7 +2,7 @@ import type { Failure } from "../../core/memory.ts";
 import { sortedUnique } from "../../core/order.ts";
 import { type Draft, type EventOf, refuse, replaceSet, setOf } from "./draft.ts";
 
-type Trouble = Pick<Failure, "code" | "message" | "lastAtMs" | "input"> & {
+type Trouble = Pick<Failure, "code" | "message" | "lastAtMs" | "input" | "generation"> & {
   readonly host: string;
   /** False for a lost reply, or an engine that is away, which tell nothing of the object: it adds to `tries` only. */
   readonly counts: boolean;
@@ -29,7 +29,7 @@ export function actionEnded(draft: Draft, event: EventOf<"action.ended">): void 
   draft.running.delete(event.id);
   if (event.outcome === "done") return;
   const { code, message, input, atMs: lastAtMs } = event;
-  const trouble = { code, message, input, lastAtMs, host: action.host };
+  const trouble = { code, message, input, lastAtMs, host: action.host, generation: action.generation };
   const ofHost = OF_HOST.has(code);
   const counts = event.outcome !== "unknown" && !ofHost;
   addFailure(draft, action.set, action.index, { ...trouble, counts, uncounts: ofHost && action.kind === "startInstance" });
@@ -37,7 +37,8 @@ export function actionEnded(draft: Draft, event: EventOf<"action.ended">): void 
 
 export function slotCrashed(draft: Draft, event: EventOf<"slot.crashed">): void {
   const { code, message, input, host, atMs: lastAtMs } = event;
-  addFailure(draft, event.set, event.index, { code, message, input, lastAtMs, host, counts: true, uncounts: false });
+  const generation = draft.sets.get(event.set)?.slots.get(event.index)?.current?.generation ?? 0;
+  addFailure(draft, event.set, event.index, { code, message, input, lastAtMs, host, generation, counts: true, uncounts: false });
 }
 
 export function slotSettled(draft: Draft, event: EventOf<"slot.settled">): void {
