@@ -27,6 +27,9 @@ export interface Life {
   ended: boolean;
 }
 
+/** A finding or two, or a claim to be cleared, take a pass each. */
+const MOST_IDLE = 100;
+
 /** How long a step may go on after the plan that has it. */
 const UNDER_WAY_MS = 120_000;
 
@@ -47,6 +50,8 @@ export class Simulation {
   violation: Violation | null = null;
   counts = { events: 0, lives: 0, passes: 0, applies: 0, plansWithWork: 0 };
   #journal: Journal = openMemoryJournal();
+  /** Passes in a row that wrote to the journal without any step. */
+  #idle = 0;
   #jump = { byMs: 0, atMs: 0 };
 
   constructor(seed: string | number) {
@@ -158,6 +163,9 @@ export class Simulation {
 
   #passed(plan: Plan | null, violations: readonly { readonly code: string; readonly text: string }[]): void {
     this.counts.passes++;
+    this.#idle = plan !== null && plan.intents.length > 0 && plan.actions.length === 0 ? this.#idle + 1 : 0;
+    if (this.#idle > MOST_IDLE)
+      this.broken(new Violation("it stopped", `${this.#idle} passes in a row wrote to the journal and did nothing`));
     if (plan !== null && plan.actions.length > 0) {
       this.counts.plansWithWork++;
       this.note(`plan ${plan.hash} of ${plan.actions.length} actions`);
