@@ -16,6 +16,7 @@ export function addAgentVerbs(program: Command, terminal: Terminal, finish: Fini
     .addOption(dockerRootOption())
     .option("--plugin <path>", "socket on which Docker finds the network plugin", "/run/docker/plugins/setpoint.sock")
     .addOption(new Option("--bandwidth <rate>", "of the network card, where it does not tell (`10gbit`)").argParser(rateBps))
+    .option("--secrets <dir>", "the host's secrets, as files NAME/KEY; only its owner may enter (mode 700)", "/etc/setpoint/secrets")
     .option("--infra-image <image>", "image of infra containers (default: made from this host's busybox)")
     .action((options) => finish(import("./verbs/agent.ts").then((verb) => verb.agent(terminal, options))));
   agent

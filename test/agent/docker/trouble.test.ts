@@ -47,7 +47,7 @@ describe("the engine's words", () => {
     [400, "invalid hostname", "engine-failed", "permanent", "failed"],
     [500, "something new", "engine-failed", "transient", "failed"],
   ] as const)("%i %s", (status, message, code, retry, outcome) => {
-    const error = toStepError(new ApiError(status, message), "start of web/3") as StepError;
+    const error = toStepError(new ApiError(status, message), "start of web/3", (text) => text) as StepError;
     expect(error).toMatchObject({ code, retry, outcome, message: `start of web/3: ${message}` });
     expect(ERRORS).toHaveProperty(code);
   });
