@@ -44,15 +44,15 @@ const VERDICTS: readonly Verdict[] = [
   },
   { pattern: /docker-init/i, code: "no-capability", retry: "permanent", outcome: "refused" },
   {
-    pattern: /sysctl|\/proc\/sys\/|rlimit|ulimit|unknown capability|capability not supported|apply caps/i,
-    code: "option-refused",
-    retry: "permanent",
-    outcome: "failed",
-  },
-  {
     pattern: /endpoint|networkdriver|sandbox|network [^ ]+ not found|plugin "[^"]*" not found|iptables/i,
     code: "network-failed",
     retry: "transient",
+    outcome: "failed",
+  },
+  {
+    pattern: /sysctl|\/proc\/sys\/|rlimit|ulimit|unknown capability|capability not supported|apply caps/i,
+    code: "option-refused",
+    retry: "permanent",
     outcome: "failed",
   },
   {
