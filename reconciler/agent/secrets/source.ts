@@ -41,8 +41,8 @@ export function createSecretSource(folder: string, host: () => string): SecretSo
   };
 }
 
-/** Only its owner may enter: then nobody else reaches what is in it, whatever its own modes are. */
-async function refuseExposed(folder: string, host: string): Promise<void> {
+/** Only its owner may enter: then nobody else reaches what is in it, whatever its own modes are. Rejects with a StepError. */
+export async function refuseExposed(folder: string, host: string): Promise<void> {
   const found = await stat(folder).catch((error: NodeJS.ErrnoException) => error);
   if (found instanceof Error) {
     if (found.code === "ENOENT") throw missing(`${host} has no folder of secrets: ${folder} is not there`);
