@@ -228,9 +228,14 @@ export class HostCore {
 
   /** Brings files of secrets up to date, and drops those of Instances that are gone. */
   async refreshSecrets(signal: AbortSignal): Promise<void> {
+    const users = [...this.state.records.values()].map((record) => ({ ref: record, template: record.spec.template }));
+    await this.parts.secrets.refresh(users, this.ownsFiles, signal);
+    await this.dropSecrets();
+  }
+
+  /** Drops the files of Instances of which nothing is left; of none while nobody looked what there is. */
+  async dropSecrets(): Promise<void> {
     const { picture, state, parts } = this;
-    const users = [...state.records.values()].map((record) => ({ ref: record, template: record.spec.template }));
-    await parts.secrets.refresh(users, this.ownsFiles, signal);
     if (!picture.looked) return;
     const present = [...picture.instances.values()].map((containers) => containers[0]!);
     await parts.secrets.dropOthers([...state.records.values(), ...present]);

@@ -123,6 +123,27 @@ describe("options in a container", () => {
     expect(readFileSync(`/sys/fs/cgroup/memory${path}/memory.oom_control`, "utf8")).toMatch(/^oom_kill_disable 1$/m);
   });
 
+  test("limits change in place beside all of them, and nothing is made anew", async () => {
+    const limit = (megabytes: number) => ({ web: { ...NO_LIMITS, cpuLimitMillis: 500, memoryLimitBytes: megabytes * 2 ** 20 } });
+    const options: Partial<Container> = {
+      capabilities: { add: [], drop: ["ALL"] },
+      init: false,
+      oomKillDisable: true,
+      readOnlyRoot: true,
+      sysctls: { "kernel.shmmax": "1048576" },
+      ulimits: { nofile: { soft: 99, hard: 99 } },
+    };
+    const before = await run(options, { limits: limit(32) });
+    await engine.updateLimits(REF, limit(48), soon());
+    const request = startRequest(instanceSpec({ containers: [container("web", options)], limits: limit(48) }));
+    await engine.startInstance(REF, request, soon());
+    expect(await members()).toEqual(before);
+    expect(JSON.parse(await inspect(APP))).toMatchObject({
+      HostConfig: { Memory: 48 * 2 ** 20, OomKillDisable: true, ReadonlyRootfs: true },
+    });
+    expect(await ask("ulimit -n; /busybox cat /proc/sys/kernel/shmmax")).toBe("99\n1048576");
+  });
+
   test("log: bounded where nothing is said, and as it is said; a chatty container keeps no more", async () => {
     await run({});
     expect(await inspect(APP)).toContain('"LogConfig":{"Type":"json-file","Config":{"max-file":"3","max-size":"10000000"}}');

@@ -252,6 +252,8 @@ export async function removeInstance(core: HostCore, action: Of<"removeInstance"
   if (no !== null) return no;
   await core.enginePermits.run(signal, () => core.parts.engine.removeInstance(action, signal));
   await core.lookAt(action);
+  // What is left of them goes in a later round.
+  await core.dropSecrets().catch(() => undefined);
   return DONE;
 }
 

@@ -21,8 +21,11 @@ export interface SecretsOptions {
 
 /** Shorter values are not looked for in messages: they would be found in any word. */
 const LEAST_HIDDEN = 6;
+/** As much for a single line of a longer value, such as a key. */
+const LEAST_HIDDEN_LINE = 16;
 const MOST_HIDDEN = 4096;
 const HIDDEN = "(secret)";
+const MOST_TOLD = 256;
 
 interface Parts {
   readonly source: SecretSource;
@@ -58,7 +61,9 @@ export function createSecrets({ folder, memory, owner, host, log }: SecretsOptio
     },
     hide(text) {
       let shown = text;
-      for (const value of known) shown = shown.replaceAll(value, HIDDEN);
+      // The longest first: of one that begins like another the rest would stay.
+      const found = [...known].filter((value) => text.includes(value)).sort((a, b) => b.length - a.length);
+      for (const value of found) shown = shown.replaceAll(value, HIDDEN);
       return shown;
     },
   };
@@ -139,6 +144,7 @@ async function changedSecrets({ source, editions }: Parts, secrets: readonly str
 function warnOnce({ log, told }: Parts, error: unknown): void {
   const message = error instanceof Error ? error.message : String(error);
   if (told.has(message)) return;
+  if (told.size >= MOST_TOLD) told.clear();
   told.add(message);
   log.warn({ trouble: message }, "files of a secret could not be brought up to date");
 }
@@ -186,7 +192,8 @@ function remembering(source: SecretSource, known: Set<string>): SecretSource {
       const files = await source.read(secret, keys);
       for (const bytes of files.values()) {
         const value = withoutLineEnd(bytes.toString());
-        if (value.length >= LEAST_HIDDEN && known.size < MOST_HIDDEN) known.add(value);
+        const lines = value.split(/\r?\n/).filter((line) => line.length >= LEAST_HIDDEN_LINE);
+        for (const text of [value, ...lines]) if (text.length >= LEAST_HIDDEN && known.size < MOST_HIDDEN) known.add(text);
       }
       return files;
     },

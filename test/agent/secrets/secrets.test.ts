@@ -233,5 +233,9 @@ test("what others say is told without values, but for words too short to be told
   put("db", "pin", "12345");
   await prepare(template(PLAIN));
   await prepare(template({ PIN: { as: "value", secret: "db", key: "pin" } }));
+  put("db", "longer", `${VALUE}-and-longer`);
+  put("db", "key", "-----BEGIN KEY-----\nc29tZXRoaW5nIHNlY3JldA\n-----END KEY-----\n");
+  await prepare(template({ A: { as: "file", secret: "db", key: "longer" }, B: { as: "file", secret: "db", key: "key" } }));
+  expect(secrets.hide(`${VALUE}-and-longer, or c29tZXRoaW5nIHNlY3JldA`)).toBe("(secret), or (secret)");
   expect(secrets.hide(`PGPASSWORD=${VALUE} psql: ${VALUE} refused on 12345`)).toBe("PGPASSWORD=(secret) psql: (secret) refused on 12345");
 });
