@@ -5,7 +5,7 @@ import type { JSONSchema } from "json-schema-to-typescript";
 const KINDS = ["hostpool", "set", "policy"];
 const FOLDER = import.meta.dirname;
 const FIELD_CHOICES = new Set(["oneOf", "anyOf", "allOf"]);
-const SHARED_ALIASES = /\/(Names|Command|Labels|Env|Exec)$/;
+const SHARED_ALIASES = /\/(Names|Command|Labels|Env|EnvValue|Exec|SizeUlimit|CountUlimit|Capabilities)$/;
 const TARGET = `${FOLDER}/../reconciler/core/manifest-types.ts`;
 
 /** The text of reconciler/core/manifest-types.ts as the schemas say it now. */

@@ -79,6 +79,7 @@ export class EngineWatch {
     else if (problem === null && parts.clock.monotonic() - this.#listedAtMs >= RESYNC_EVERY_MS) await this.#resync();
     else if (problem === null && this.#due().length > 0) await this.#lookSoon();
     await this.#repair();
+    await this.#refreshSecrets();
     this.#tellAsked();
     await this.#pause(problem === null ? PING_EVERY_MS : RETRY_MS);
   }
@@ -122,6 +123,19 @@ export class EngineWatch {
     if (core.networkProblem !== null) await core.applyNetwork();
     const gone = [...core.state.records].filter(([key, record]) => !core.picture.instances.has(key) && !core.isBusy(record));
     await core.state.forget(gone.map(([key]) => key));
+  }
+
+  /** Every round, since nothing tells of files that an operator wrote. */
+  async #refreshSecrets(): Promise<void> {
+    const { clock, log } = this.#core.parts;
+    if (this.#core.settings === null) return;
+    const limits = { ms: REPAIR_WITHIN_MS, what: "bringing secrets up to date", lifetime: this.#core.lifetime.signal };
+    try {
+      await withDeadline(clock, limits, (signal) => this.#core.refreshSecrets(signal));
+    } catch (error) {
+      this.#core.lifetime.signal.throwIfAborted();
+      log.warn({ error }, "secrets could not be brought up to date");
+    }
   }
 
   async #repair(): Promise<void> {

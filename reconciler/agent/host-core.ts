@@ -8,7 +8,7 @@ import { withinTime } from "./deadline.ts";
 import { instanceKey } from "./instance-key.ts";
 import { buildObservation, type Work } from "./observe/observation.ts";
 import { Picture } from "./observe/picture.ts";
-import type { Cgroups, Clock, Engine, InstanceRef, Log, Machine, Network, OwnedContainer, Probe, Sampler } from "./ports.ts";
+import type { Cgroups, Clock, Engine, InstanceRef, Log, Machine, Network, OwnedContainer, Probe, Sampler, Secrets } from "./ports.ts";
 import { createRounds } from "./rounds.ts";
 import { AgentState } from "./state/agent-state.ts";
 import { openLeaseFile, type LeaseFile } from "./state/lease-file.ts";
@@ -21,6 +21,7 @@ export interface AgentParts {
   readonly cgroups: Cgroups;
   readonly sampler: Sampler;
   readonly probe: Probe;
+  readonly secrets: Secrets;
   readonly machine: Machine;
   readonly clock: Clock;
   readonly log: Log;
@@ -98,6 +99,11 @@ export class HostCore {
     const { network, cgroups } = this.parts;
     const docker: Capability[] = this.picture.engineProblem === null ? ["docker"] : [];
     return [...docker, ...network.capabilities(), ...cgroups.capabilities()];
+  }
+
+  /** Whether a file can be given to a container's user: not where those are others on the host. */
+  get ownsFiles(): boolean {
+    return this.picture.facts?.userNamespaces === false;
   }
 
   /** Whether Instances that must not run twice may run for at least `withinMs` more. */
@@ -218,6 +224,21 @@ export class HostCore {
   async applyLimitsNow(ref: InstanceRef): Promise<void> {
     const limits = { ms: LIMITS_WITHIN_MS, what: "writing limits", lifetime: this.lifetime.signal };
     await withinTime(this.parts.clock, limits, (signal) => this.applyLimits(ref, false, signal));
+  }
+
+  /** Brings files of secrets up to date, and drops those of Instances that are gone. */
+  async refreshSecrets(signal: AbortSignal): Promise<void> {
+    const users = [...this.state.records.values()].map((record) => ({ ref: record, template: record.spec.template }));
+    await this.parts.secrets.refresh(users, this.ownsFiles, signal);
+    await this.dropSecrets();
+  }
+
+  /** Drops the files of Instances of which nothing is left; of none while nobody looked what there is. */
+  async dropSecrets(): Promise<void> {
+    const { picture, state, parts } = this;
+    if (!picture.looked) return;
+    const present = [...picture.instances.values()].map((containers) => containers[0]!);
+    await parts.secrets.dropOthers([...state.records.values(), ...present]);
   }
 
   /** True while a step or supervision works on the slot. */

@@ -1,4 +1,4 @@
-import type { Capability, ContainerLimits, HealthCheck } from "../core/desired.ts";
+import type { Capability, Container, ContainerLimits, HealthCheck, Template } from "../core/desired.ts";
 import type { NetworkSettings } from "../core/host-settings.ts";
 import type { ObservedPort } from "../core/observation.ts";
 import type { InstanceSpec } from "../core/plan.ts";
@@ -115,6 +115,8 @@ export interface EngineFacts {
   readonly cpus: number;
   readonly memoryBytes: number;
   readonly liveRestore: boolean;
+  /** Users in containers are others on the host (`userns-remap`). */
+  readonly userNamespaces: boolean;
 }
 
 /** `restarted`: the stream was lost, anything may have happened. */
@@ -170,6 +172,21 @@ export interface StartRequest {
   readonly endpoint: Endpoint;
   /** cpuset of all containers; null: all CPUs. */
   readonly cpus: string | null;
+  /** By container; those that need none are not there. */
+  readonly secrets: ReadonlyMap<string, ContainerSecrets>;
+}
+
+/** What a container needs of the host's secrets, ready to be used. */
+export interface ContainerSecrets {
+  /** By variable. */
+  readonly values: ReadonlyMap<string, SecretValue>;
+  /** Folders in memory to mount read-only, sorted by target. */
+  readonly folders: readonly { readonly source: string; readonly target: string }[];
+}
+
+/** Holds a value so that nothing shows it by accident: printed, logged or as JSON it is empty. */
+export interface SecretValue {
+  reveal(): string;
 }
 
 /** Goes into infra's create call as it is. */
@@ -181,6 +198,34 @@ export interface Endpoint {
   readonly publish: boolean;
   /** Name servers for the Instance's own resolv.conf (bind-mounted, so that they work while the engine is down); empty: Docker's. */
   readonly nameservers: readonly string[];
+}
+
+/** Secrets of this host: values for variables, and files in memory for containers, never on a disk. */
+export interface Secrets {
+  /**
+   * What these containers of a template need. Rejects with `secret-missing`, `secret-exposed`, `secret-unusable` or `secret-store`, which name host
+   * and path. `owned`: a file belongs to the container's user where that is a number, and only that user may read it; else whoever sees it may.
+   */
+  prepare(
+    ref: InstanceRef,
+    template: Template,
+    containers: readonly Container[],
+    owned: boolean,
+    signal: AbortSignal,
+  ): Promise<ReadonlyMap<string, ContainerSecrets>>;
+  /** Puts files back that a reboot took, before containers start again. */
+  restore(ref: InstanceRef, template: Template, owned: boolean, signal: AbortSignal): Promise<void>;
+  /** Brings files up to date with the host's. Cheap while nothing was written; trouble is logged and the old files stay. */
+  refresh(instances: readonly SecretUser[], owned: boolean, signal: AbortSignal): Promise<void>;
+  /** Removes the files of all Instances but these. */
+  dropOthers(kept: readonly InstanceRef[]): Promise<void>;
+  /** The text without any value that was read: for what others say, which is shown and sent. */
+  hide(text: string): string;
+}
+
+export interface SecretUser {
+  readonly ref: InstanceRef;
+  readonly template: Template;
 }
 
 /** An Instance's one port. Rates in bit/s, null = no limit. `ingress` is traffic to the Instance. */

@@ -7,6 +7,7 @@ import { createNetwork } from "../agent/network/network.ts";
 import type { Clock, Log } from "../agent/ports.ts";
 import { createProber } from "../agent/probe/probe.ts";
 import { createSampler } from "../agent/sampler/sampler.ts";
+import { createSecrets } from "../agent/secrets/secrets.ts";
 
 export interface AgentOptions {
   /** The agent's own folder. */
@@ -21,6 +22,10 @@ export interface AgentOptions {
   readonly plugin: string;
   /** bit/s; absent: what the network card does. */
   readonly bandwidth?: number;
+  /** The host's secrets, as files `NAME/KEY`. */
+  readonly secrets: string;
+  /** Where files of secrets lie for containers, in memory; absent: below /run. */
+  readonly secretsMemory?: string;
   /** Image of infra containers; absent: one made from the host's busybox. */
   readonly infraImage?: string;
 }
@@ -30,6 +35,13 @@ export function composeAgent(options: AgentOptions, clock: Clock, log: Log): { r
   const { state, docker, dockerRoot, plugin, bandwidth, infraImage } = options;
   // The drivers ask for the fleet when a reconciler has told it; until then nothing on the host is ours.
   const told = (): { readonly fleet: string; readonly host: string } => agent.settings ?? { fleet: "", host: "this host" };
+  const secrets = createSecrets({
+    folder: options.secrets,
+    memory: options.secretsMemory ?? defaultMemory(),
+    owner: state,
+    host: () => told().host,
+    log,
+  });
   const engine = createDockerEngine({
     socketPath: docker,
     get fleet() {
@@ -42,6 +54,7 @@ export function composeAgent(options: AgentOptions, clock: Clock, log: Log): { r
     folder: join(state, "engine"),
     infraImage: infraImage ?? null,
     dataRoot: dockerRoot,
+    hide: (text) => secrets.hide(text),
   });
   const prober = createProber({
     exec: (container, command, signal) => engine.exec(container, command, signal),
@@ -62,6 +75,7 @@ export function composeAgent(options: AgentOptions, clock: Clock, log: Log): { r
     cgroups: createCgroups({ dataRoot: dockerRoot }),
     sampler: createSampler(),
     probe: prober.probe,
+    secrets,
     machine,
     clock,
     log,
@@ -76,4 +90,10 @@ export function composeAgent(options: AgentOptions, clock: Clock, log: Log): { r
       machine.close();
     },
   };
+}
+
+/** Not in the socket's folder, which the service's manager takes away when the agent stops; containers run on with their files. */
+function defaultMemory(): string {
+  const user = process.getuid?.() ?? 0;
+  return user === 0 ? "/run/setpoint-secrets" : `/run/user/${user}/setpoint-secrets`;
 }

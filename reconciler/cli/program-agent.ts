@@ -16,6 +16,7 @@ export function addAgentVerbs(program: Command, terminal: Terminal, finish: Fini
     .addOption(dockerRootOption())
     .option("--plugin <path>", "socket on which Docker finds the network plugin", "/run/docker/plugins/setpoint.sock")
     .addOption(new Option("--bandwidth <rate>", "of the network card, where it does not tell (`10gbit`)").argParser(rateBps))
+    .addOption(secretsOption())
     .option("--infra-image <image>", "image of infra containers (default: made from this host's busybox)")
     .action((options) => finish(import("./verbs/agent.ts").then((verb) => verb.agent(terminal, options))));
   agent
@@ -32,6 +33,7 @@ export function addAgentVerbs(program: Command, terminal: Terminal, finish: Fini
     .description("tell what this host has and lacks, and how to get it; exit 0: Docker works, 1: it does not")
     .addOption(dockerOption())
     .addOption(dockerRootOption())
+    .addOption(secretsOption())
     .addOption(outputOption("text", "json"))
     .action((_options, command: Command) =>
       finish(import("./verbs/agent-check.ts").then(({ check }) => check(terminal, command.optsWithGlobals()))),
@@ -48,6 +50,12 @@ function dockerOption(): Option {
 
 function dockerRootOption(): Option {
   return new Option("--docker-root <dir>", "Docker's data folder").default("/var/lib/docker");
+}
+
+function secretsOption(): Option {
+  return new Option("--secrets <dir>", "the host's secrets, as files NAME/KEY; only its owner may enter (mode 700)").default(
+    "/etc/setpoint/secrets",
+  );
 }
 
 function rateBps(written: string): number {

@@ -181,15 +181,19 @@ export interface Template {
     readonly ip: "reuse" | "any";
     readonly vlan: number | null;
   };
+  /** Of the shared network (`net.*`). Absent: none. Keys sorted. */
+  readonly sysctls?: Readonly<Record<string, string>>;
+  /** Docker runtime of the app containers; infra, which only sleeps, has the daemon's. Absent: the daemon's. */
+  readonly runtime?: string;
 }
 
-export interface Container {
+export interface Container extends ContainerOptions {
   readonly name: string;
   readonly image: string;
   readonly command: readonly string[] | null;
   readonly args: readonly string[] | null;
   /** Keys sorted. */
-  readonly env: Readonly<Record<string, string>>;
+  readonly env: Readonly<Record<string, EnvValue>>;
   readonly user: string | null;
   /** Sorted by name. */
   readonly ports: readonly {
@@ -205,6 +209,39 @@ export interface Container {
   readonly mounts: readonly { readonly volume: string; readonly path: string; readonly readOnly: boolean }[];
 }
 
+/**
+ * What few containers need. Each is absent at its default, so that the hash of a container that does not use it is what it was
+ * before Setpoint knew of it: an upgrade recreates nothing.
+ */
+export interface ContainerOptions {
+  /** By Docker's names. Keys sorted. */
+  readonly ulimits?: Readonly<Record<string, Ulimit>>;
+  /** Of the container's own namespaces; those of the network are the template's. Keys sorted. */
+  readonly sysctls?: Readonly<Record<string, string>>;
+  /** Names without CAP_, or ALL; sorted. */
+  readonly capabilities?: { readonly add: readonly string[]; readonly drop: readonly string[] };
+  readonly readOnlyRoot?: true;
+  readonly oomKillDisable?: true;
+  /** No init of Docker's in front of the container's own first process. */
+  readonly init?: false;
+  readonly log?: LogBounds;
+}
+
+/** What Docker keeps of a container's output. */
+export interface LogBounds {
+  readonly maxSizeBytes: number;
+  readonly maxFiles: number;
+}
+
+/** null = unlimited. Bytes, seconds or a number, as the kernel counts. */
+export interface Ulimit {
+  readonly soft: number | null;
+  readonly hard: number | null;
+}
+
+/** A text, or a key of a secret: its value, or the path of a file with it. */
+export type EnvValue = string | { readonly as: "file" | "value"; readonly key: string; readonly secret: string };
+
 export interface HealthCheck {
   readonly probe:
     | { readonly kind: "http"; readonly port: number; readonly path: string }
@@ -218,12 +255,14 @@ export interface HealthCheck {
 
 export type Volume =
   | { readonly name: string; readonly kind: "lvm"; readonly filesystem: "ext4" | "xfs" }
-  | { readonly name: string; readonly kind: "tmpfs" };
+  | { readonly name: string; readonly kind: "tmpfs" }
+  /** Files of a secret of the host. It belongs to the containers that mount it; infra has no part in it. */
+  | { readonly name: string; readonly kind: "secret"; readonly secret: string };
 
 /** Settings changed without a new container; compared field by field. Absolute values, null = no limit. */
 export interface LiveSettings {
   readonly containers: Readonly<Record<string, ContainerLimits>>;
-  /** Size in bytes of each volume by name. */
+  /** Size in bytes of each volume that has one, by name. */
   readonly volumes: Readonly<Record<string, number>>;
   readonly ingressBps: number | null;
   readonly egressBps: number | null;

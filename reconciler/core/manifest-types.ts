@@ -18,6 +18,108 @@ export type Names = string[];
  * @minItems 1
  */
 export type Command = string[];
+/**
+ * A text, or a key of a secret.
+ */
+export type EnvValue =
+  | string
+  | {
+      /**
+       * Name of the secret: its folder on the host, below /etc/setpoint/secrets unless the agent was told otherwise.
+       */
+      secret: string;
+      /**
+       * Its key: a file in that folder.
+       */
+      key: string;
+      /**
+       * value: the variable holds the secret, as it was when the container was created; `docker inspect` shows it. file: the variable holds the path of a file with it, which follows the host's within seconds, and `docker inspect` does not show it; for images that take DB_PASSWORD_FILE and such. Default: value.
+       */
+      as?: "file" | "value";
+    };
+/**
+ * A limit in bytes.
+ */
+export type SizeUlimit =
+  | string
+  | number
+  | {
+      /**
+       * What applies; a process may raise it up to `hard`.
+       */
+      soft: string | number;
+      /**
+       * The ceiling.
+       */
+      hard: string | number;
+    };
+/**
+ * A limit that counts.
+ */
+export type CountUlimit =
+  | string
+  | number
+  | {
+      /**
+       * What applies; a process may raise it up to `hard`.
+       */
+      soft: string | number;
+      /**
+       * The ceiling.
+       */
+      hard: string | number;
+    };
+/**
+ * Capabilities of the kernel, without CAP_; ALL for every one.
+ *
+ * @maxItems 50
+ *
+ * Items: A capability, without CAP_.
+ */
+export type Capabilities = (
+  | "ALL"
+  | "AUDIT_CONTROL"
+  | "AUDIT_READ"
+  | "AUDIT_WRITE"
+  | "BLOCK_SUSPEND"
+  | "BPF"
+  | "CHECKPOINT_RESTORE"
+  | "CHOWN"
+  | "DAC_OVERRIDE"
+  | "DAC_READ_SEARCH"
+  | "FOWNER"
+  | "FSETID"
+  | "IPC_LOCK"
+  | "IPC_OWNER"
+  | "KILL"
+  | "LEASE"
+  | "LINUX_IMMUTABLE"
+  | "MAC_ADMIN"
+  | "MAC_OVERRIDE"
+  | "MKNOD"
+  | "NET_ADMIN"
+  | "NET_BIND_SERVICE"
+  | "NET_BROADCAST"
+  | "NET_RAW"
+  | "PERFMON"
+  | "SETFCAP"
+  | "SETGID"
+  | "SETPCAP"
+  | "SETUID"
+  | "SYS_ADMIN"
+  | "SYS_BOOT"
+  | "SYS_CHROOT"
+  | "SYS_MODULE"
+  | "SYS_NICE"
+  | "SYS_PACCT"
+  | "SYS_PTRACE"
+  | "SYS_RAWIO"
+  | "SYS_RESOURCE"
+  | "SYS_TIME"
+  | "SYS_TTY_CONFIG"
+  | "SYSLOG"
+  | "WAKE_ALARM"
+)[];
 
 /**
  * Hosts that share a network, limits and rules; an isolation border between businesses.
@@ -357,6 +459,19 @@ export interface Template {
      */
     ip?: "reuse" | "any";
   };
+  /**
+   * Kernel settings of the network that the containers of an Instance share, such as net.core.somaxconn: 4096. Only net.* that the kernel keeps apart for each network; what is for one container (kernel.shm*, kernel.msg*, kernel.sem, fs.mqueue.*) stands in its own `sysctls`. A change replaces the Instance.
+   */
+  sysctls?: {
+    /**
+     * Its value: a number, or a text such as "1024 65000".
+     */
+    [k: string]: string | number;
+  };
+  /**
+   * Docker runtime of the app containers, such as runsc (gVisor) or kata; it must be registered with Docker on every host the Set may use (`docker info` lists them). Runtimes that bring a network stack of their own, such as these two, share no localhost between containers: use them with one container. A change recreates the containers, the address stays. Default: Docker's own default.
+   */
+  runtime?: string;
 }
 /**
  * One container of an Instance.
@@ -381,6 +496,67 @@ export interface Container {
    */
   user?: string;
   resources: ContainerResources;
+  /**
+   * Limits of the processes (`ulimit`): one value for both, or {soft, hard}, or unlimited. Sizes are in bytes, times in seconds. Default: Docker's.
+   */
+  ulimits?: {
+    core?: SizeUlimit;
+    cpu?: CountUlimit;
+    data?: SizeUlimit;
+    fsize?: SizeUlimit;
+    locks?: CountUlimit;
+    memlock?: SizeUlimit;
+    msgqueue?: SizeUlimit;
+    nice?: CountUlimit;
+    nofile?: CountUlimit;
+    nproc?: CountUlimit;
+    rss?: SizeUlimit;
+    rtprio?: CountUlimit;
+    rttime?: CountUlimit;
+    sigpending?: CountUlimit;
+    stack?: SizeUlimit;
+  };
+  /**
+   * Kernel settings for this container alone: kernel.shm*, kernel.msg*, kernel.sem and fs.mqueue.*, such as kernel.shmmax: 1073741824. Those of the network (net.*) stand in `template.sysctls`. Default: the kernel's.
+   */
+  sysctls?: {
+    /**
+     * Its value: a number, or a text such as "1024 65000".
+     */
+    [k: string]: string | number;
+  };
+  /**
+   * Capabilities of the kernel that the container gets or loses, against Docker's default list. Only processes of root have those that are added.
+   */
+  capabilities?: {
+    add?: Capabilities;
+    drop?: Capabilities;
+  };
+  /**
+   * Whether the container's own file system can only be read; volumes are as their mounts say. Default: false.
+   */
+  readOnlyRoot?: boolean;
+  /**
+   * Whether processes wait, in place of being killed, when the container is out of memory. Needs a memory limit, and hosts with version 1 of cgroups. Default: false.
+   */
+  oomKillDisable?: boolean;
+  /**
+   * Whether a small init of Docker's runs first, which passes on signals and ends orphaned processes. false for an image that brings an init of its own, which must be process 1. Default: true.
+   */
+  init?: boolean;
+  /**
+   * How much of what the container prints its host keeps, in Docker's json-file log.
+   */
+  log?: {
+    /**
+     * Size at which a new file begins, from 64Ki to 1Gi. Default: 10M.
+     */
+    maxSize?: string | number;
+    /**
+     * Files kept, the present one included. Default: 3.
+     */
+    maxFiles?: number;
+  };
   /**
    * Ports the container listens on.
    *
@@ -411,10 +587,10 @@ export interface Container {
   mounts?: Mount[];
 }
 /**
- * Environment variables; the values are strings, so quote numbers and true/false.
+ * Environment variables: texts (quote numbers and true/false), or secrets of the host such as {secret: db, key: password}.
  */
 export interface Env {
-  [k: string]: string;
+  [k: string]: EnvValue;
 }
 /**
  * What the container reserves and may use; all of it changes without a restart.
@@ -560,12 +736,12 @@ export interface Mount {
    */
   path: string;
   /**
-   * Whether the container may only read. Default: false.
+   * Whether the container may only read. A secret is never written. Default: false.
    */
   readOnly?: boolean;
 }
 /**
- * A volume of an Instance: exactly one of lvm, tmpfs.
+ * A volume of an Instance: exactly one of lvm, tmpfs, secret.
  */
 export interface Volume {
   /**
@@ -593,6 +769,15 @@ export interface Volume {
      * Size, such as 64Mi.
      */
     size: string | number;
+  };
+  /**
+   * Files of a secret that lies on the host, one for each key, in memory and read-only. They follow the host's within seconds, without a restart.
+   */
+  secret?: {
+    /**
+     * Name of the secret: its folder on the host, below /etc/setpoint/secrets unless the agent was told otherwise.
+     */
+    name: string;
   };
 }
 /**

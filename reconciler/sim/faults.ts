@@ -20,4 +20,7 @@ export type Fault =
   | { readonly kind: "crashInstance"; readonly set: string; readonly index: number; readonly restarts: boolean }
   | { readonly kind: "diskFull"; readonly forMs: number }
   | { readonly kind: "loseCapability"; readonly capability: Capability; readonly forMs: number }
+  /** Docker there does not know a runtime, or a secret is not on the host; else every simulated host has all that a Set asks for. */
+  | { readonly kind: "loseRuntime"; readonly runtime: string; readonly forMs: number }
+  | { readonly kind: "loseSecret"; readonly secret: string; readonly forMs: number }
   | { readonly kind: "restartAgent" };

@@ -10,6 +10,8 @@ export interface SimHost {
   readonly name: string;
   capacity: Resources;
   readonly capabilities: Set<Capability>;
+  /** What Sets may ask for and this host has not: `runtime runsc`, `secret db`. */
+  readonly lacks: Set<string>;
   /** As the reconciler last said: best-effort does steps without the limits for which a driver is missing. */
   limits: "required" | "best-effort";
   powered: boolean;
@@ -63,6 +65,7 @@ export function createHostState(host: Pick<DesiredHost, "name" | "capacity">, ch
     name: host.name,
     capacity: host.capacity,
     capabilities: new Set(ALL_CAPABILITIES),
+    lacks: new Set(),
     limits: "required",
     powered: true,
     boot: 1,

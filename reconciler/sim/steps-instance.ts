@@ -1,6 +1,8 @@
+import type { Container } from "../core/desired.ts";
 import { slotKey } from "../core/ids.ts";
 import type { Action, InstanceSpec } from "../core/plan.ts";
 import { RESOURCE_NAMES, type Resources } from "../core/resources.ts";
+import { secretNeeds } from "../core/secrets.ts";
 import { dropInstance, putInstance, raiseFloor, reserved, type SimHost, type SimInstance } from "./host-state.ts";
 import { DONE, failed, find, missing, refused, refuseIncapable, refuseStale, type Conditions, type Of, type Verdict } from "./step.ts";
 
@@ -14,8 +16,25 @@ export function checkStart(host: SimHost, action: Of<"startInstance">, condition
     refuseIncapable(host, "docker") ??
     refuseTwin(host, action) ??
     refuseUnready(host, action) ??
-    refuseOverCapacity(host, action.spec.resources, present, action)
+    refuseOverCapacity(host, action.spec.resources, present, action) ??
+    refuseLacking(host, action.spec, action.spec.template.containers)
   );
+}
+
+/** What real hosts find out when they create these containers. */
+function refuseLacking(host: SimHost, { template }: InstanceSpec, containers: readonly Container[]): Verdict | null {
+  if (host.lacks.size === 0) return null;
+  const { runtime } = template;
+  if (runtime !== undefined && host.lacks.has(`runtime ${runtime}`)) {
+    return refused("runtime-missing", `Docker of ${host.name} does not know the runtime ${runtime}`);
+  }
+  for (const container of containers) {
+    const { values, folders } = secretNeeds(container, template);
+    const lacking = [...values, ...folders].find(({ secret }) => host.lacks.has(`secret ${secret}`));
+    if (lacking === undefined) continue;
+    return refused("secret-missing", `${host.name} has no secret ${lacking.secret}: /etc/setpoint/secrets/${lacking.secret} is not there`);
+  }
+  return null;
 }
 
 function refuseUnleased(host: SimHost, spec: InstanceSpec, conditions: Conditions): Verdict | null {
@@ -129,7 +148,8 @@ export function checkReplace(host: SimHost, action: Of<"replaceContainers">, con
   const images = action.spec.template.containers.filter((it) => action.containers.includes(it.name)).map((it) => it.image);
   const lacks = images.filter((image) => !host.images.has(image));
   if (lacks.length > 0) return refused("not-ready", `image ${lacks.join(", ")} is not on ${host.name}`);
-  return refuseUnleased(host, action.spec, conditions) ?? refuseIncapable(host, "docker");
+  const news = action.spec.template.containers.filter((it) => action.containers.includes(it.name));
+  return refuseUnleased(host, action.spec, conditions) ?? refuseIncapable(host, "docker") ?? refuseLacking(host, action.spec, news);
 }
 
 export function beginReplace(host: SimHost, action: Of<"replaceContainers">): void {

@@ -147,6 +147,10 @@ export class SimWorld {
         return agent.fillDisk(fault.forMs);
       case "loseCapability":
         return this.#loseCapability(agent.host, fault.capability, fault.forMs);
+      case "loseRuntime":
+        return this.#lack(agent.host, `runtime ${fault.runtime}`, fault.forMs);
+      case "loseSecret":
+        return this.#lack(agent.host, `secret ${fault.secret}`, fault.forMs);
       case "restartAgent":
         return agent.restart();
       default:
@@ -159,6 +163,7 @@ export class SimWorld {
     for (const { agent, network } of this.#members.values()) {
       network.mend();
       agent.recover();
+      agent.host.lacks.clear();
       for (const capability of ALL_CAPABILITIES) this.#gainCapability(agent.host, capability);
       if (boot) agent.powerOn();
     }
@@ -169,6 +174,7 @@ export class SimWorld {
     const { agent, network } = this.#member(host);
     network.mend();
     agent.recover();
+    agent.host.lacks.clear();
     agent.powerOn();
   }
 
@@ -252,6 +258,11 @@ export class SimWorld {
     if (!host.capabilities.delete(capability)) return;
     touch(host, "host", "capabilities", [...host.capabilities]);
     this.#timers.after(forMs, () => this.#gainCapability(host, capability));
+  }
+
+  #lack(host: SimHost, what: string, forMs: number): void {
+    host.lacks.add(what);
+    this.#timers.after(forMs, () => void host.lacks.delete(what));
   }
 
   #gainCapability(host: SimHost, capability: (typeof ALL_CAPABILITIES)[number]): void {

@@ -122,6 +122,14 @@ describe("failures", () => {
     expect(web(memory).failures.get(0)).toMatchObject({ code: "crashed", count: 1, tries: 7 });
   });
 
+  test.each(["runtime-missing", "secret-exposed", "secret-missing", "secret-store", "secret-unusable"])(
+    "%s is what an operator mends on the host: it never makes the slot Stalled",
+    (code) => {
+      const tries = Array.from({ length: 20 }, () => failed(code, "i1", "refused")).flat();
+      expect(web(after(...tries)).failures.get(0)).toMatchObject({ code, count: 0, tries: 20, hosts: ["a-1"] });
+    },
+  );
+
   test("are forgotten when the slot settled; an action that was done alone forgets nothing", () => {
     const settled: EventBody = { type: "slot.settled", set: "web", index: 0 };
     expect(web(after(...failed("x", "i1"), started, ended("done", "", "i1"))).failures.size).toBe(1);

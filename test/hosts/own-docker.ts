@@ -22,9 +22,15 @@ export class OwnDocker {
   #daemon: ChildProcess | null = null;
 
   constructor() {
+    this.engine = this.engineWith((text) => text);
+  }
+
+  /** One more engine on the same daemon; `hide` as the agent's. The caller closes it. */
+  engineWith(hide: (text: string) => string): DockerEngine {
     const dataRoot = join(this.folder, "data");
     const clock = createSystemClock();
-    this.engine = createDockerEngine({ socketPath: this.socketPath, fleet: "test", host: "a-1", clock, folder: this.folder, dataRoot });
+    const owner = { fleet: "test", host: "a-1" };
+    return createDockerEngine({ ...owner, socketPath: this.socketPath, clock, folder: this.folder, dataRoot, hide });
   }
 
   get pid(): number {

@@ -136,7 +136,11 @@ export const BAD_MANIFESTS: Readonly<Record<string, string>> = {
   "text for a map": inSet("cpu: {request: 500m}", "cpu: 500m"),
   "yes for a boolean": inSet("        ports:", "        mounts: [{volume: data, path: /d, readOnly: yes}]\n        ports:"),
   "not a number": inSet("replicas: 3", "replicas: .nan"),
-  "secret in an environment": inSet("{MODE: fast}", "{PASSWORD: {secret: db, key: password}}"),
+  "secret without its key": inSet("{MODE: fast}", "{PASSWORD: {secret: db}}"),
+  "secret of Kubernetes": inSet("{MODE: fast}", "{PASSWORD: {secretKeyRef: {name: db, key: password}}}"),
+  "secret's path for its name": inSet("{MODE: fast}", "{PASSWORD: {secret: ../db, key: password}}"),
+  "secret in another form": inSet("{MODE: fast}", "{PASSWORD: {secret: db, key: password, as: path}}"),
+  "secret volume without a name": inSet("        lvm: {size: 1Gi}", "        secret: db"),
   // Values
   "name with a capital": inSet("  name: web\nspec", "  name: Web\nspec"),
   "name too long": inSet("  name: web\nspec", `  name: ${"w".repeat(51)}\nspec`),
@@ -185,6 +189,24 @@ export const BAD_MANIFESTS: Readonly<Record<string, string>> = {
   "relative mount path": inSet("        ports:", "        mounts: [{volume: data, path: data}]\n        ports:"),
   "maxUnavailable of nothing": inSet("  replicas: 3", "  replicas: 3\n  rollout: {maxUnavailable: 0}"),
   "image with a space": inSet("shop/web:1.4", "shop/web 1.4"),
+  // Options of containers
+  "capability with its prefix": inSet("        ports:", "        capabilities: {add: [CAP_NET_ADMIN]}\n        ports:"),
+  "capability in lower case": inSet("        ports:", "        capabilities: {drop: [net_raw]}\n        ports:"),
+  "capability from nowhere": inSet("        ports:", "        capabilities: {add: [NETWORKING]}\n        ports:"),
+  "capability twice": inSet("        ports:", "        capabilities: {add: [CHOWN, KILL, CHOWN]}\n        ports:"),
+  "capabilities as a list": inSet("        ports:", "        capabilities: [CHOWN]\n        ports:"),
+  "ulimit misspelt": inSet("        ports:", "        ulimits: {nofiles: 1024}\n        ports:"),
+  "ulimit of Docker's command line": inSet("        ports:", '        ulimits: {nofile: "1024:2048"}\n        ports:'),
+  "ulimit as minus one": inSet("        ports:", "        ulimits: {memlock: -1}\n        ports:"),
+  "ulimit with soft alone": inSet("        ports:", "        ulimits: {nofile: {soft: 1024}}\n        ports:"),
+  "sysctl with slashes": inSet("    volumes:", "    sysctls: {net/core/somaxconn: 4096}\n    volumes:"),
+  "sysctl that is a list": inSet("    volumes:", "    sysctls: {net.ipv4.ip_local_port_range: [1024, 65000]}\n    volumes:"),
+  "runtime as a map": inSet("    volumes:", "    runtime: {name: runsc}\n    volumes:"),
+  "runtime for one container": inSet("        ports:", "        runtime: runsc\n        ports:"),
+  "init as a command": inSet("        ports:", "        init: /sbin/tini\n        ports:"),
+  "log options of Docker": inSet("        ports:", "        log: {max-size: 10m}\n        ports:"),
+  "more log files than allowed": inSet("        ports:", "        log: {maxFiles: 1000}\n        ports:"),
+  "read-only root by Compose's name": inSet("        ports:", "        read_only: true\n        ports:"),
   // Many at once, and hostile ones
   "several mistakes": inSet("replicas: 3", "replicas: -3\n  priorty: core")
     .replace("512Mi", "512MiB")

@@ -28,7 +28,8 @@ export async function startInstance(core: HostCore, action: Of<"startInstance">,
   await Promise.all([raiseFloor(core, action), core.state.put(wanted)]);
   return await core.during(action, "start", async () => {
     core.publishSoon();
-    const request = startRequest(core, action, spec, ip);
+    const secrets = await core.parts.secrets.prepare(action, spec.template, spec.template.containers, core.ownsFiles, signal);
+    const request = startRequest(core, action, spec, ip, secrets);
     await core.enginePermits.run(signal, () => core.parts.engine.startInstance(action, request, signal));
     return await afterStart(core, action, signal);
   });
@@ -116,9 +117,9 @@ async function raiseFloor(core: HostCore, { set, index, generation }: Action): P
   await core.state.raiseFloor(set, index, generation);
 }
 
-function startRequest(core: HostCore, action: Action, spec: InstanceSpec, ip: string): StartRequest {
+function startRequest(core: HostCore, action: Action, spec: InstanceSpec, ip: string, secrets: StartRequest["secrets"]): StartRequest {
   const { fleet, cpus } = core.settings!;
-  return { fleet, taskId: action.taskId, spec, ip, endpoint: core.parts.network.endpoint(action), cpus };
+  return { fleet, taskId: action.taskId, spec, ip, endpoint: core.parts.network.endpoint(action), cpus, secrets };
 }
 
 /** True when exactly these containers run. */
@@ -181,17 +182,21 @@ export async function replaceContainers(core: HostCore, action: Of<"replaceConta
   }
   const names = action.containers.filter((name) => needsReplacing(core, containers, name, spec));
   if (names.length === 0) return DONE;
-  const images = spec.template.containers.filter((it) => names.includes(it.name)).map((it) => it.image);
-  const lacks = lackingImages(core, images);
+  const news = spec.template.containers.filter((it) => names.includes(it.name));
+  const lacks = lackingImages(
+    core,
+    news.map((it) => it.image),
+  );
   if (lacks.length > 0) return refused("not-ready", `image ${lacks.join(", ")} is not on ${core.host}`);
   const no = refuseUnleased(core, spec) ?? refuseIncapable(core, "docker");
   if (no !== null) return no;
   const { ip } = containers[0]!.labels;
   const record = core.state.recordOf(action);
+  const secrets = await core.parts.secrets.prepare(action, spec.template, news, core.ownsFiles, signal);
   await core.state.put({ ...replacedRecord(action, record ?? recordFrom(action, spec, ip)), want: "run", why: "", started: true });
   return await core.during(action, "replace", async () => {
     core.publishSoon();
-    const request = startRequest(core, action, spec, ip);
+    const request = startRequest(core, action, spec, ip, secrets);
     await core.enginePermits.run(signal, () => core.parts.engine.replaceContainers(action, names, request, signal));
     return await afterStart(core, action, signal);
   });
@@ -247,6 +252,8 @@ export async function removeInstance(core: HostCore, action: Of<"removeInstance"
   if (no !== null) return no;
   await core.enginePermits.run(signal, () => core.parts.engine.removeInstance(action, signal));
   await core.lookAt(action);
+  // What is left of them goes in a later round.
+  await core.dropSecrets().catch(() => undefined);
   return DONE;
 }
 

@@ -21,6 +21,8 @@ interface Verdict {
   readonly code: string;
   readonly retry: "transient" | "permanent";
   readonly outcome: "failed" | "refused";
+  /** What to do, where the engine's words alone do not tell. */
+  readonly advice?: string;
 }
 
 /** The engine has no codes of its own: its sentences, first match first. */
@@ -33,11 +35,24 @@ const VERDICTS: readonly Verdict[] = [
     outcome: "failed",
   },
   { pattern: /no such image/i, code: "not-ready", retry: "transient", outcome: "refused" },
-  { pattern: /docker-init|runtime name|unknown runtime/i, code: "no-capability", retry: "permanent", outcome: "refused" },
+  {
+    pattern: /unknown runtime|runtime name/i,
+    code: "runtime-missing",
+    retry: "transient",
+    outcome: "refused",
+    advice: "; register the runtime in /etc/docker/daemon.json of that host (`docker info` lists those it knows)",
+  },
+  { pattern: /docker-init/i, code: "no-capability", retry: "permanent", outcome: "refused" },
   {
     pattern: /endpoint|networkdriver|sandbox|network [^ ]+ not found|plugin "[^"]*" not found|iptables/i,
     code: "network-failed",
     retry: "transient",
+    outcome: "failed",
+  },
+  {
+    pattern: /sysctl|\/proc\/sys\/|rlimit|ulimit|unknown capability|capability not supported|apply caps/i,
+    code: "option-refused",
+    retry: "permanent",
     outcome: "failed",
   },
   {
@@ -49,15 +64,16 @@ const VERDICTS: readonly Verdict[] = [
   { pattern: /volume is in use|removal of container .* already in progress/i, code: "in-use", retry: "transient", outcome: "failed" },
 ];
 
-/** What the agent answers for an error of the engine, in the words of the engine. `what`: the step, for people. */
-export function toStepError(error: unknown, what: string): unknown {
+/** What the agent answers for an error of the engine, in the words of the engine less what `hide` takes out. `what`: the step, for people. */
+export function toStepError(error: unknown, what: string, hide: (text: string) => string): unknown {
   if (!(error instanceof ApiError)) return error;
+  const said = hide(error.message);
   const verdict = VERDICTS.find(({ pattern }) => pattern.test(error.message));
   if (verdict !== undefined) {
-    return new StepError(verdict.code, `${what}: ${error.message}`, { retry: verdict.retry, outcome: verdict.outcome });
+    return new StepError(verdict.code, `${what}: ${said}${verdict.advice ?? ""}`, { retry: verdict.retry, outcome: verdict.outcome });
   }
-  if (error.status === 404) return new StepError("not-found", `${what}: ${error.message}`, { outcome: "refused" });
-  return new StepError("engine-failed", `${what}: ${error.message}`, { retry: error.status === 400 ? "permanent" : "transient" });
+  if (error.status === 404) return new StepError("not-found", `${what}: ${said}`, { outcome: "refused" });
+  return new StepError("engine-failed", `${what}: ${said}`, { retry: error.status === 400 ? "permanent" : "transient" });
 }
 
 /** An error of the connection itself, before there was an answer. */

@@ -1,6 +1,8 @@
-import type { Container, ContainerLimits } from "../../core/desired.ts";
+import type { Container, ContainerLimits, Ulimit } from "../../core/desired.ts";
+import { LOG_BOUNDS } from "../../core/log-bounds.ts";
 import type { InstanceSpec } from "../../core/plan.ts";
-import type { Endpoint, InstanceRef, StartRequest } from "../ports.ts";
+import { secretFilePath } from "../../core/secrets.ts";
+import type { ContainerSecrets, Endpoint, InstanceRef, StartRequest } from "../ports.ts";
 import { appName, containerLabels, infraName, instanceLabels, type Labels, type Owner, volumeName } from "./labels.ts";
 import { createLimits, type DockerLimits } from "./limits.ts";
 
@@ -27,12 +29,17 @@ export interface CreateBody {
 
 interface HostConfig extends Partial<DockerLimits> {
   readonly NetworkMode: string;
-  readonly Init: true;
+  readonly Init: boolean;
   readonly RestartPolicy: { readonly Name: "no" };
   readonly LogConfig: { readonly Type: string; readonly Config: Readonly<Record<string, string>> };
   readonly SecurityOpt: readonly string[];
+  readonly CapAdd?: readonly string[];
   readonly CapDrop?: readonly string[];
+  readonly OomKillDisable?: boolean;
   readonly ReadonlyRootfs?: boolean;
+  readonly Runtime?: string;
+  readonly Sysctls?: Readonly<Record<string, string>>;
+  readonly Ulimits?: readonly { readonly Name: string; readonly Soft: number; readonly Hard: number }[];
   readonly CpusetCpus?: string;
   readonly PortBindings?: Readonly<Record<string, readonly { readonly HostPort: string }[]>>;
   readonly Mounts: readonly Mount[];
@@ -63,8 +70,6 @@ export interface InstanceParts {
   readonly resolvConf: string | null;
 }
 
-/** Both logs together stay below 30 MiB a container. */
-const APP_LOG = { Type: "json-file", Config: { "max-size": "10m", "max-file": "3" } };
 const NO_LOG = { Type: "none", Config: {} };
 const SECURITY = ["no-new-privileges"];
 /** Infra dies at once when asked; this only bounds an image of someone else's. */
@@ -92,6 +97,7 @@ export function infraCreate(parts: InstanceParts): CreateCall {
       SecurityOpt: SECURITY,
       CapDrop: ["ALL"],
       ReadonlyRootfs: true,
+      ...(spec.template.sysctls === undefined ? {} : { Sysctls: spec.template.sysctls }),
       ...(request.cpus === null ? {} : { CpusetCpus: request.cpus }),
       ...(published.length === 0 ? {} : { PortBindings: Object.fromEntries(published) }),
       Mounts: [...resolvMounts(parts), ...infraVolumes(parts)],
@@ -112,22 +118,53 @@ export function appCreate(parts: InstanceParts, container: Container, infraId: s
     Image: image,
     ...(container.command === null ? {} : { Entrypoint: container.command }),
     ...(container.args === null ? {} : { Cmd: container.args }),
-    Env: Object.entries(container.env).map(([key, value]) => `${key}=${value}`),
+    Env: environment(container, request.secrets.get(name)),
     ...(container.user === null ? {} : { User: container.user }),
     Labels: containerLabels(owner, ref, request, part),
     StopTimeout: seconds(stopTimeoutMs),
     HostConfig: {
       NetworkMode: `container:${infraId}`,
-      Init: true,
       RestartPolicy: { Name: "no" },
-      LogConfig: APP_LOG,
       SecurityOpt: SECURITY,
+      ...optionsOf(container, spec.template.runtime),
       ...createLimits(limitsOf(spec, name)),
       ...(request.cpus === null ? {} : { CpusetCpus: request.cpus }),
       Mounts: [...resolvMounts(parts), ...appMounts(parts, container)],
     },
   };
   return { name: appName(ref, name), body };
+}
+
+/** What a container may ask of Docker beside its limits. */
+function optionsOf(
+  { capabilities, init, log = LOG_BOUNDS, oomKillDisable, readOnlyRoot, sysctls, ulimits }: Container,
+  runtime: string | undefined,
+): Pick<HostConfig, "Init" | "LogConfig" | "Runtime"> & Partial<HostConfig> {
+  return {
+    Init: init ?? true,
+    LogConfig: { Type: "json-file", Config: { "max-size": String(log.maxSizeBytes), "max-file": String(log.maxFiles) } },
+    ...(capabilities === undefined ? {} : { CapAdd: capabilities.add, CapDrop: capabilities.drop }),
+    ...(oomKillDisable === true ? { OomKillDisable: true } : {}),
+    ...(readOnlyRoot === true ? { ReadonlyRootfs: true } : {}),
+    ...(runtime === undefined ? {} : { Runtime: runtime }),
+    ...(sysctls === undefined ? {} : { Sysctls: sysctls }),
+    ...(ulimits === undefined ? {} : { Ulimits: ulimitsOf(ulimits) }),
+  };
+}
+
+function ulimitsOf(ulimits: Readonly<Record<string, Ulimit>>): NonNullable<HostConfig["Ulimits"]> {
+  return Object.entries(ulimits).map(([Name, { soft, hard }]) => ({ Name, Soft: soft ?? -1, Hard: hard ?? -1 }));
+}
+
+/** `NAME=value` for each variable; the only place where a secret becomes text. */
+function environment({ name, env }: Container, secrets: ContainerSecrets | undefined): string[] {
+  return Object.entries(env).map(([variable, value]) => {
+    if (typeof value === "string") return `${variable}=${value}`;
+    if (value.as === "file") return `${variable}=${secretFilePath(value.secret, value.key)}`;
+    const secret = secrets?.values.get(variable);
+    if (secret === undefined) throw new Error(`nobody read the secret for ${variable} of container ${name}`);
+    return `${variable}=${secret.reveal()}`;
+  });
 }
 
 /** Volumes in memory, shared by the containers of the Instance. */
@@ -165,7 +202,8 @@ function resolvMounts({ resolvConf }: InstanceParts): Mount[] {
 
 /** Infra holds the volumes, so that what is in memory outlives a replaced app container. */
 function infraVolumes({ ref, request: { spec } }: InstanceParts): Mount[] {
-  return spec.template.volumes.map(({ name }) => ({
+  const held = spec.template.volumes.filter(({ kind }) => kind !== "secret");
+  return held.map(({ name }) => ({
     Type: "volume",
     Source: volumeName(ref, name),
     Target: `/volumes/${name}`,
@@ -173,11 +211,13 @@ function infraVolumes({ ref, request: { spec } }: InstanceParts): Mount[] {
   }));
 }
 
-function appMounts({ ref }: InstanceParts, container: Container): Mount[] {
-  return container.mounts.map(({ volume, path, readOnly }) => ({
-    Type: "volume",
-    Source: volumeName(ref, volume),
-    Target: path,
-    ReadOnly: readOnly,
-  }));
+function appMounts({ ref, request }: InstanceParts, { name, mounts }: Container): Mount[] {
+  const secrets = request.secrets.get(name)?.folders ?? [];
+  const volumes = mounts.filter(({ path }) => !secrets.some(({ target }) => target === path));
+  return [
+    ...volumes.map(({ volume, path, readOnly }): Mount => {
+      return { Type: "volume", Source: volumeName(ref, volume), Target: path, ReadOnly: readOnly };
+    }),
+    ...secrets.map(({ source, target }): Mount => ({ Type: "bind", Source: source, Target: target, ReadOnly: true })),
+  ];
 }

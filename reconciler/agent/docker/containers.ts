@@ -34,6 +34,12 @@ export interface Listed {
   readonly Labels: Labels | null;
 }
 
+/** Docker's answer to a create call. */
+interface Created {
+  readonly Id: string;
+  readonly Warnings?: readonly string[] | null;
+}
+
 /** A container of one Instance, from a list. */
 export interface Member extends OwnedLabels {
   readonly id: string;
@@ -47,8 +53,13 @@ const EVERY_MS = 100;
 /** The new container's id; null when the name is taken. */
 export async function create(api: Api, { name, body }: CreateCall, signal: AbortSignal): Promise<string | null> {
   try {
-    const { Id } = await api.call<{ Id: string }>({ method: "POST", path: "/containers/create", query: { name }, body, signal });
-    return Id;
+    const made = await api.call<Created>({ method: "POST", path: "/containers/create", query: { name }, body, signal });
+    // Docker only warns of it: the container would run, and be killed, without what was asked for.
+    const dropped = body.HostConfig.OomKillDisable === true && made.Warnings?.find((text) => /OomKillDisable/i.test(text));
+    if (dropped === undefined || dropped === false) return made.Id;
+    await remove(api, made.Id, signal);
+    const text = `oomKillDisable needs version 1 of cgroups, which this host does not have: ${dropped}`;
+    throw new StepError("option-refused", text, { retry: "permanent" });
   } catch (error) {
     if (hasStatus(error, 409)) return null;
     throw error;

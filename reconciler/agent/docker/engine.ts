@@ -26,6 +26,8 @@ export interface DockerEngineOptions {
   /** Where the engine keeps its records, for as long as it never said so itself. */
   readonly dataRoot?: string;
   readonly deadlines?: Deadlines;
+  /** What others said, without secrets: for messages of the engine and for output of commands in containers. */
+  readonly hide?: (text: string) => string;
 }
 
 /** An engine with connections to close. */
@@ -46,7 +48,17 @@ export function createDockerEngine(options: DockerEngineOptions): DockerEngine {
   const inventory = createInventoryReader(api, owner);
   const starts = createGate(STARTS_AT_ONCE, MAX_WAITING);
   const pulls = createGate(PULLS_AT_ONCE, MAX_WAITING);
+  const hide = options.hide ?? ((text: string) => text);
   let dataRoot = options.dataRoot ?? "/var/lib/docker";
+
+  /** The step's result; what the engine answered otherwise, as a code and a sentence. */
+  async function says<Result>(what: string, step: Promise<Result>): Promise<Result> {
+    try {
+      return await step;
+    } catch (error) {
+      throw toStepError(error, what, hide);
+    }
+  }
 
   return {
     ping: (signal) => api.ping(signal),
@@ -75,18 +87,12 @@ export function createDockerEngine(options: DockerEngineOptions): DockerEngine {
     stopInstance: (ref, graceMs, signal) => says(`stop of ${ref.set}/${ref.index}`, stopInstance(api, owner, ref, graceMs, signal)),
     killInstance: (ref, signal) => says(`kill of ${ref.set}/${ref.index}`, killInstance(api, owner, ref, dataRoot, signal)),
     removeInstance: (ref, signal) => says(`removal of ${ref.set}/${ref.index}`, removeInstance(api, owner, ref, signal)),
-    exec: (containerId, command, signal) => says("command in a container", runIn(api, containerId, command, null, signal)),
+    async exec(containerId, command, signal) {
+      const { exitCode, output } = await says("command in a container", runIn(api, containerId, command, null, signal));
+      return { exitCode, output: hide(output) };
+    },
     close: () => api.close(),
   };
-}
-
-/** The step's result; what the engine answered otherwise, as a code and a sentence. */
-async function says<Result>(what: string, step: Promise<Result>): Promise<Result> {
-  try {
-    return await step;
-  } catch (error) {
-    throw toStepError(error, what);
-  }
 }
 
 interface Info {
@@ -96,6 +102,7 @@ interface Info {
   readonly MemTotal: number;
   readonly LiveRestoreEnabled: boolean;
   readonly DockerRootDir: string;
+  readonly SecurityOptions?: readonly string[];
 }
 
 async function readFacts(api: Api, signal: AbortSignal): Promise<{ readonly facts: EngineFacts; readonly root: string }> {
@@ -110,6 +117,7 @@ async function readFacts(api: Api, signal: AbortSignal): Promise<{ readonly fact
     cpus: info.NCPU,
     memoryBytes: info.MemTotal,
     liveRestore: info.LiveRestoreEnabled,
+    userNamespaces: info.SecurityOptions?.some((option) => option.startsWith("name=userns")) === true,
   };
   return { facts, root: info.DockerRootDir };
 }

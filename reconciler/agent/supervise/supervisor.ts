@@ -171,7 +171,10 @@ export class Supervisor {
         if (now?.want !== "run" || (now.spec.exclusive && !core.leased())) return;
         crashes.startedAtMs = clock.monotonic();
         await core.during(record, "resume", () =>
-          withinTime(clock, limits, (signal) => core.enginePermits.run(signal, () => engine.resumeInstance(record, signal))),
+          withinTime(clock, limits, async (signal) => {
+            await core.parts.secrets.restore(record, now.spec.template, core.ownsFiles, signal);
+            await core.enginePermits.run(signal, () => engine.resumeInstance(record, signal));
+          }),
         );
         core.troubles.delete(key);
       });

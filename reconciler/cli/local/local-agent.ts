@@ -1,4 +1,5 @@
 import { connect } from "node:net";
+import { homedir } from "node:os";
 import { join } from "node:path";
 import { serveAgent } from "../../agent/server/server.ts";
 import { UserError } from "../../core/errors/user-error.ts";
@@ -38,6 +39,7 @@ export async function openLocalAgent({ socket, folder, docker, clock, log }: Loc
     dockerRoot: "/var/lib/docker",
     plugin: join(folder, "plugin.sock"),
     bandwidth: BANDWIDTH_BPS,
+    secrets: secretsFolder(),
   };
   const composed = composeAgent(options, clock, log);
   const server = await serveAgent(composed.agent, socket, log);
@@ -48,6 +50,11 @@ export async function openLocalAgent({ socket, folder, docker, clock, log }: Loc
       await composed.close();
     },
   };
+}
+
+/** The host's own for root; of others, who may not look into that, one of theirs. */
+function secretsFolder(): string {
+  return process.getuid?.() === 0 ? "/etc/setpoint/secrets" : join(homedir(), ".config", "setpoint", "secrets");
 }
 
 /** Docker's socket: what DOCKER_HOST says, else the usual one. */

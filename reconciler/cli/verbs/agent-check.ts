@@ -2,6 +2,7 @@ import { accessSync, constants, existsSync, statfsSync } from "node:fs";
 import { createCgroups } from "../../agent/cgroup/cgroups.ts";
 import { createDockerEngine } from "../../agent/docker/engine.ts";
 import { StepError, type EngineFacts } from "../../agent/ports.ts";
+import { refuseExposed } from "../../agent/secrets/source.ts";
 import { formatBytesRounded } from "../../core/units.ts";
 import { createSystemClock } from "../../sys/clock.ts";
 import { exec } from "../../sys/exec.ts";
@@ -11,6 +12,8 @@ import type { Terminal } from "../terminal.ts";
 export interface CheckOptions {
   readonly docker: string;
   readonly dockerRoot: string;
+  /** The host's folder of secrets. */
+  readonly secrets: string;
   readonly output: "text" | "json";
 }
 
@@ -39,7 +42,16 @@ const LEAST_FREE_BYTES = 256 * 1024 * 1024;
 export async function check(terminal: Terminal, options: CheckOptions): Promise<number> {
   const docker = await checkDocker(options);
   const rest = await Promise.all([checkSwitch(terminal), checkTc(terminal), checkLvm(terminal)]);
-  const findings = [...docker.findings, rest[0], rest[1], checkIo(options), rest[2], ...checkDisk(options), checkSsh()];
+  const findings = [
+    ...docker.findings,
+    rest[0],
+    rest[1],
+    checkIo(options),
+    rest[2],
+    await checkSecrets(options),
+    ...checkDisk(options),
+    checkSsh(),
+  ];
   if (options.output === "json") await printValue(terminal.out, findings, "json");
   else await printRows(terminal.out, findings, COLUMNS, "wide");
   return docker.works ? 0 : 1;
@@ -145,6 +157,20 @@ async function checkLvm(terminal: Terminal): Promise<Finding> {
   if (names.length === 0)
     return { part, state: "lacking", found: "installed, but there is no volume group", fix: "vgcreate NAME /dev/DISK" };
   return { part, state: "present", found: `volume groups: ${names.join(", ")}`, fix: "" };
+}
+
+async function checkSecrets({ secrets }: CheckOptions): Promise<Finding> {
+  const part = "secrets";
+  try {
+    await refuseExposed(secrets, "this host");
+    return { part, state: "present", found: `files NAME/KEY in ${secrets}`, fix: "" };
+  } catch (error) {
+    if (!(error instanceof StepError)) throw error;
+    if (error.code === "secret-missing") {
+      return { part, state: "advice", found: "no Set that names a secret can run here", fix: `install -d -m 700 ${secrets}` };
+    }
+    return { part, state: "lacking", found: error.message, fix: `chown root: ${secrets} && chmod 700 ${secrets}` };
+  }
 }
 
 function checkSsh(): Finding {

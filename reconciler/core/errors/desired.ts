@@ -42,6 +42,14 @@ export const DESIRED_ERRORS = {
     what: "A schedule names a time zone that does not exist.",
     fix: "Use a name from the IANA time zone database, such as Asia/Shanghai, Europe/Berlin or UTC.",
   },
+  "capability-conflict": {
+    what: "A container both adds and drops the same capability.",
+    fix: "Remove it from one of the two lists.",
+  },
+  "capability-without-root": {
+    what: "A container that does not run as root adds capabilities, which only processes of root get.",
+    fix: "Run it as root, or leave the list out.",
+  },
   "config-conflict": {
     what: "Two config Policies give one environment variable or label of a Set different values.",
     fix: "Set it in one Policy only, or in the Set itself, whose own value wins.",
@@ -106,6 +114,10 @@ export const DESIRED_ERRORS = {
     what: "A limit is so small that the container could not start or nothing could pass.",
     fix: "Raise it, or leave it out for no limit.",
   },
+  "log-bounds": {
+    what: "The size of a container's log files is out of range.",
+    fix: "Choose a size from 64Ki to 1Gi; log.maxFiles says how many are kept.",
+  },
   "network-driver": {
     what: "A pool's network asks Docker's own bridge for something only Open vSwitch can do.",
     fix: "Write `driver: ovs`, or remove the field the message names.",
@@ -113,6 +125,10 @@ export const DESIRED_ERRORS = {
   "no-such-host-label": {
     what: "No host of the Set's pools and zones carries the labels it asks for.",
     fix: "Correct placement.hostLabels, or label hosts in the HostPool.",
+  },
+  "oom-kill-without-limit": {
+    what: "A container asks that nothing is killed when memory is short, but has no memory limit, so it could take its host down.",
+    fix: "Set resources.memory.limit, or remove oomKillDisable.",
   },
   "overlay-hosts": {
     what: "A pool's overlay can't join its hosts: one lacks an `address`, has one inside the Instances' range, or there are too many hosts.",
@@ -150,6 +166,14 @@ export const DESIRED_ERRORS = {
     what: "The networks of two pools on one VLAN share addresses.",
     fix: "Use separate ranges or VLANs, unless the pools are not connected to each other.",
   },
+  "sysctl-misplaced": {
+    what: "A kernel setting stands in the wrong place: those of the network are the Instance's, those of IPC the container's.",
+    fix: "Move net.* to template.sysctls, and kernel.shm*, kernel.msg*, kernel.sem and fs.mqueue.* to the container.",
+  },
+  "sysctl-not-namespaced": {
+    what: "A kernel setting has one value for a whole host, so no Set may change it.",
+    fix: "Set it on the hosts themselves, in /etc/sysctl.d, and choose such hosts by placement.hostLabels.",
+  },
   "too-few-addresses": {
     what: "A pool's network has fewer addresses than the Sets bound to it can need.",
     fix: "Use a larger cidr, reserve less, or lower replicas or scaling.max. Spare Instances for zones.survive count too.",
@@ -157,6 +181,10 @@ export const DESIRED_ERRORS = {
   "too-few-zones": {
     what: "A Set asks for more zones than its pools, and its own choice of zones, offer.",
     fix: "Lower zones.min or zones.survive, or give the Set more zones or pools.",
+  },
+  "ulimit-bounds": {
+    what: "A ulimit has its soft value above the hard one, or has no bound where the kernel needs one.",
+    fix: "Lower soft or raise hard; write a number for nofile.",
   },
   "undeclared-health-port": {
     what: "A health check asks a port that no container of the Set declares.",

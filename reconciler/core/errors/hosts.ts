@@ -94,6 +94,10 @@ export const HOST_ERRORS = {
     what: "An image, volume or port that an Instance needs was not there when it should have started.",
     fix: "Nothing: the next plan provides what is missing first.",
   },
+  "option-refused": {
+    what: "The container engine or the kernel of a host refused an option of a container: a ulimit, a sysctl or a capability.",
+    fix: "Read the kernel's own words in the message. Correct the option in the Set; a ulimit above what the agent's Docker may give needs `LimitNOFILE=` and such in the unit of Docker, a sysctl that the kernel lacks needs another kernel or module.",
+  },
   "port-taken": {
     what: "A port of the host that an Instance publishes is used by another program on it.",
     fix: "Stop that program (`ss -ltnp` names it), or choose another `hostPort` in the Set; the step is tried again.",
@@ -105,6 +109,26 @@ export const HOST_ERRORS = {
   "registry-denied": {
     what: "The registry does not give the image to this host without a login.",
     fix: "Let the host pull it without a login, or bring the image to the host with `docker load`; the pull is tried again.",
+  },
+  "runtime-missing": {
+    what: "Docker on the host does not know the runtime that the Set asks for.",
+    fix: "Install the runtime on that host and register it: `runtimes` in /etc/docker/daemon.json, then `systemctl reload docker`; `docker info` lists what it knows. Or let the Set ask for other hosts by placement.hostLabels. The step is tried again by itself.",
+  },
+  "secret-exposed": {
+    what: "The folder of secrets on a host is open to others than its owner, so nothing is taken from it.",
+    fix: "On that host: `chown root: /etc/setpoint/secrets && chmod 700 /etc/setpoint/secrets` (or the folder given to the agent by --secrets). The step is tried again by itself.",
+  },
+  "secret-missing": {
+    what: "A secret, or a key of it, is not on the host that should run the container.",
+    fix: "Put the file that the message names onto that host; the step is tried again by itself. Or correct the name or key in the Set.",
+  },
+  "secret-store": {
+    what: "The host has no folder in memory for the files of secrets, which are never written to a disk.",
+    fix: "Mount one at the folder that the message names: `mount -t tmpfs -o mode=700 tmpfs FOLDER`; an agent that runs as root does so by itself.",
+  },
+  "secret-unusable": {
+    what: "A secret on the host can't be used: it is too large, no file, not readable, or no text where a variable needs one.",
+    fix: "Mend the file that the message names; the step is tried again by itself.",
   },
   "stale-generation": {
     what: "A step of an older generation of a slot came late and was refused.",

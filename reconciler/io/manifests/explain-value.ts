@@ -27,7 +27,9 @@ export function explainValue(error: SchemaError): Explanation {
   if (error.keyword === "type") return explainType(error);
   const shown = `${error.where} is ${show(error)}`;
   if (error.keyword === "enum" || error.keyword === "const") return explainEnum(error, shown);
-  return value(`${error.where} ${rest(error, show(error))}`);
+  // How Docker and the kernel write it.
+  const endless = error.value === -1 && String(error.schema["pattern"]).includes("unlimited");
+  return value(`${error.where} ${rest(error, show(error))}`, endless ? "For no limit write `unlimited`." : "");
 }
 
 /** What is wrong with a key the user chose, such as a label's name. */
@@ -100,7 +102,7 @@ function typeHint(error: SchemaError, types: readonly string[], quotable: boolea
     return typeof value === "object"
       ? "Start each item with `- `."
       : `Write \`[${shorten(written ?? "")}]\`, or each item on its own line after \`- \`.`;
-  if (types.includes("object")) return "Write its fields on the following lines, indented.";
+  if (types.includes("object") && !quotable) return "Write its fields on the following lines, indented.";
   if (quotable) {
     const read = JSON.stringify(value);
     const text = written ?? read;

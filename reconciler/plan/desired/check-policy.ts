@@ -146,7 +146,13 @@ export function findConflicts(draft: SetDraft, policies: readonly LoadedPolicy[]
 
 function valuesOf({ manifest: { spec } }: LoadedPolicy, kind: Conflict["kind"]): Readonly<Record<string, string>> {
   if (kind === "hostLabels") return spec.placement?.hostLabels ?? {};
-  return spec.config?.[kind] ?? {};
+  if (kind === "labels") return spec.config?.labels ?? {};
+  return Object.fromEntries(Object.entries(spec.config?.env ?? {}).map(([name, value]) => [name, textOf(value)]));
+}
+
+/** Tells two values apart, whichever way they are written. */
+function textOf(value: written.EnvValue): string {
+  return typeof value === "string" ? value : `${value.as ?? "value"} of ${value.secret}/${value.key}`;
 }
 
 const CONFLICTS: Readonly<

@@ -1,6 +1,7 @@
 import type * as written from "../../core/manifest-types.ts";
 import { suggest } from "../../core/suggest.ts";
 import { formatBytes, formatCpu } from "../../core/units.ts";
+import { checkOptions } from "./check-options.ts";
 import type { SetDraft } from "./hashes.ts";
 import { listed } from "./report.ts";
 import type { Path, Report } from "./report.ts";
@@ -26,6 +27,7 @@ export function checkSet(manifest: written.Set, draft: SetDraft, report: Report)
   checkHealthPorts(manifest.spec.template, report);
   checkLimits(manifest.spec.template, draft, report);
   checkRates(draft, report);
+  checkOptions(manifest, draft, report);
 }
 
 function checkBounds({ metadata, spec: { scaling } }: written.Set, report: Report): void {
@@ -112,7 +114,7 @@ function checkVolumes(template: written.Template, draft: SetDraft, report: Repor
       report.warning("unused-volume", [...path, "name"], message, "Add it to the mounts of a container, or remove it.");
     }
     seen.add(volume.name);
-    checkVolumeSize(volume, draft.live.volumes[volume.name] ?? 0, path, report);
+    if (volume.secret === undefined) checkVolumeSize(volume, draft.live.volumes[volume.name] ?? 0, path, report);
   }
 }
 

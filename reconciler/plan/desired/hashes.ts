@@ -1,4 +1,4 @@
-import type { DesiredSet, Template } from "../../core/desired.ts";
+import type { Container, DesiredSet, Template, Volume } from "../../core/desired.ts";
 import { contentHash } from "../../core/hash.ts";
 
 type Hashes = "infraHash" | "containerHashes" | "specHash" | "liveHash";
@@ -10,15 +10,28 @@ export type SetDraft = Omit<DesiredSet, Hashes>;
 export function withHashes(draft: SetDraft): DesiredSet {
   const infraHash = contentHash(infraPart(draft.template));
   const containerHashes: Record<string, string> = {};
-  for (const container of draft.template.containers) containerHashes[container.name] = contentHash(container);
+  for (const container of draft.template.containers)
+    containerHashes[container.name] = contentHash(containerPart(container, draft.template));
   const specHash = contentHash({ containerHashes, infraHash });
   return { ...draft, infraHash, containerHashes, specHash, liveHash: contentHash(draft.live) };
 }
 
 /** What the infra container is made from: it owns the network, the volumes and the ports on the host, and starts the list. */
-function infraPart({ containers, volumes, network }: Template): unknown {
+function infraPart({ containers, volumes, network, sysctls }: Template): unknown {
   const hostPorts = containers.flatMap(({ ports }) =>
     ports.filter(({ hostPort }) => hostPort !== null).map(({ port, protocol, hostPort }) => `${hostPort}:${port}/${protocol}`),
   );
-  return { hostPorts: hostPorts.sort(), launch: containers.map(({ name }) => name), network, volumes };
+  const held = volumes.some(isSecret) ? volumes.filter((volume) => !isSecret(volume)) : volumes;
+  return { hostPorts: hostPorts.sort(), launch: containers.map(({ name }) => name), network, sysctls, volumes: held };
+}
+
+/** What an app container is made from: all that it says itself, the runtime, and which secrets its volumes are. */
+function containerPart(container: Container, { runtime, volumes }: Template): unknown {
+  const secrets = container.mounts.flatMap(({ volume }) => volumes.filter((it) => it.name === volume).filter(isSecret));
+  if (runtime === undefined && secrets.length === 0) return container;
+  return { ...container, runtime, secrets: secrets.length === 0 ? undefined : secrets };
+}
+
+function isSecret({ kind }: Volume): boolean {
+  return kind === "secret";
 }

@@ -5,6 +5,7 @@ import { compareNumbers, sortedBy, sortedRecord, sortedUnique } from "../../core
 import { parseDuration, parseTimeOfDay } from "../../core/units.ts";
 import { canonicalApart } from "./apart.ts";
 import type { SetDraft } from "./hashes.ts";
+import { readEnv } from "./template.ts";
 
 export type LoadedPolicy = Loaded<written.Policy>;
 export type LoadedSet = Loaded<written.Set>;
@@ -73,7 +74,7 @@ function append<Item>(map: Map<string, Item[]>, key: string, item: Item): void {
 export function applyPolicies(draft: SetDraft, policies: readonly LoadedPolicy[], apart: readonly ApartRule[]): SetDraft {
   if (policies.length === 0 && apart.length === 0) return draft;
   const specs = policies.map(({ manifest }) => manifest.spec);
-  const env = Object.assign({}, ...specs.map(({ config }) => config?.env)) as Record<string, string>;
+  const env = readEnv(Object.assign({}, ...specs.map(({ config }) => config?.env)) as written.Env);
   const labels = Object.assign({}, ...specs.map(({ config }) => config?.labels), draft.labels) as Record<string, string>;
   const schedules = sortedBy(policies.flatMap(schedulesOf), ({ name }) => name);
   const containers = draft.template.containers.map((container) => ({ ...container, env: sortedRecord({ ...env, ...container.env }) }));

@@ -1,7 +1,8 @@
-import type { Container, ContainerLimits, HealthCheck, LiveSettings, Template, Volume } from "../../core/desired.ts";
+import type { Container, ContainerLimits, EnvValue, HealthCheck, LiveSettings, Template, Volume } from "../../core/desired.ts";
 import type * as written from "../../core/manifest-types.ts";
 import { sortedBy, sortedRecord } from "../../core/order.ts";
 import { canonicalImage } from "./image.ts";
+import { hasFields, readOptions, readSysctls } from "./options.ts";
 import { readOptional, readQuantity } from "./report.ts";
 import type { Path, Report } from "./report.ts";
 
@@ -18,6 +19,8 @@ export function readTemplate(template: written.Template, report: Report): Templa
     containers: template.containers.map((container, index) => readContainer(container, [...path, "containers", index], report)),
     volumes: sortedBy((template.volumes ?? []).map(readVolume), (volume) => volume.name),
     network: { ip: template.network?.ip ?? "any", vlan: template.network?.vlan ?? null },
+    ...(template.runtime === undefined ? {} : { runtime: template.runtime }),
+    ...(hasFields(template.sysctls) ? { sysctls: readSysctls(template.sysctls) } : {}),
   };
 }
 
@@ -30,6 +33,7 @@ export function readLiveSettings(template: written.Template, report: Report): Li
   }
   const sizes: Record<string, number> = {};
   for (const [index, volume] of (template.volumes ?? []).entries()) {
+    if (volume.secret !== undefined) continue;
     const kind = volume.lvm === undefined ? "tmpfs" : "lvm";
     const size = (volume.lvm ?? volume.tmpfs)?.size ?? 0;
     sizes[volume.name] = readQuantity(report, [...path, "volumes", index, kind, "size"], "bytes", size);
@@ -47,7 +51,7 @@ function readContainer(container: written.Container, path: Path, report: Report)
   return {
     args: wordsOrNull(container.args),
     command: container.command ?? null,
-    env: sortedRecord(container.env ?? {}),
+    env: readEnv(container.env ?? {}),
     health: container.health === undefined ? null : readHealth(container.health, [...path, "health"], report),
     image: readImage(container.image, [...path, "image"], report),
     mounts: sortedBy(mounts.map(readMount), (mount) => mount.path),
@@ -56,7 +60,17 @@ function readContainer(container: written.Container, path: Path, report: Report)
     preStop: lifecycle?.preStop?.exec.command ?? null,
     stopTimeoutMs: readQuantity(report, [...path, "lifecycle", "stopTimeout"], "duration", lifecycle?.stopTimeout ?? STOP_TIMEOUT),
     user: container.user ?? null,
+    ...readOptions(container, path, report),
   };
+}
+
+/** Keys sorted; a secret without `as` is wanted as its value. */
+export function readEnv(env: written.Env): Container["env"] {
+  const values: Record<string, EnvValue> = {};
+  for (const [name, value] of Object.entries(env)) {
+    values[name] = typeof value === "string" ? value : { as: value.as ?? "value", key: value.key, secret: value.secret };
+  }
+  return sortedRecord(values);
 }
 
 function readPort({ name, port, protocol, hostPort }: written.ContainerPort): Container["ports"][number] {
@@ -106,7 +120,8 @@ function readProbe(health: written.Health): HealthCheck["probe"] {
   return { command: health.exec?.command ?? [], kind: "exec" };
 }
 
-function readVolume({ name, lvm }: written.Volume): Volume {
+function readVolume({ name, lvm, secret }: written.Volume): Volume {
+  if (secret !== undefined) return { kind: "secret", name, secret: secret.name };
   return lvm === undefined ? { kind: "tmpfs", name } : { filesystem: lvm.filesystem ?? "ext4", kind: "lvm", name };
 }
 

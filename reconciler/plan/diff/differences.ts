@@ -29,7 +29,7 @@ export function differenceOf(set: DesiredSet, instance: ObservedInstance): Diffe
 export function describeDifference(set: DesiredSet, instance: ObservedInstance, difference: Difference): string {
   if (difference.reach === "none") return "";
   const parts: string[] = [];
-  if (difference.reach === "infra") parts.push("network, volumes or containers");
+  if (difference.reach === "infra") parts.push("network, its sysctls, volumes or containers");
   for (const container of set.template.containers) {
     const before = instance.images[container.name];
     if (before !== undefined && before !== container.image) parts.push(imageChange(container.name, before, container.image));

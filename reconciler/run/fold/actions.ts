@@ -10,8 +10,19 @@ type Trouble = Pick<Failure, "code" | "message" | "lastAtMs" | "input" | "genera
   readonly uncounts: boolean;
 };
 
-/** What a host answers when it could not try: nothing is wrong with the object, and the host's own report says what is. */
-const OF_HOST: ReadonlySet<string> = new Set(["engine-busy", "engine-silent", "engine-timeout", "engine-unreachable", "host-busy"]);
+/** What a host answers when it could not try, or lacks what its operator can put there: nothing is wrong with the object. */
+const OF_HOST: ReadonlySet<string> = new Set([
+  "engine-busy",
+  "engine-silent",
+  "engine-timeout",
+  "engine-unreachable",
+  "host-busy",
+  "runtime-missing",
+  "secret-exposed",
+  "secret-missing",
+  "secret-store",
+  "secret-unusable",
+]);
 
 export function planStarted(draft: Draft): void {
   draft.plans += 1;

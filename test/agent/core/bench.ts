@@ -6,6 +6,7 @@ import type { Action, InstanceSpec } from "../../../reconciler/core/plan.ts";
 import { createVirtualClock, type VirtualClock } from "../../../reconciler/sim/virtual-clock.ts";
 import { bringUpSteps, spec, type step } from "../../sim/fixtures.ts";
 import { FakeHost } from "./fake-host.ts";
+import { FakeSecrets } from "./fake-secrets.ts";
 
 export const SETTINGS: HostSettings = {
   fleet: "shop",
@@ -28,6 +29,7 @@ export const SETTINGS: HostSettings = {
 export class Bench {
   readonly clock: VirtualClock = createVirtualClock(1_700_000_000_000);
   readonly host = new FakeHost(this.clock);
+  readonly secrets = new FakeSecrets();
   agent: Agent;
 
   constructor() {
@@ -36,12 +38,13 @@ export class Bench {
 
   #create(): Agent {
     const { engine, network, cgroups, sampler, probe, machine, folder, log } = this.host;
+    const { secrets } = this;
     const write =
       (level: string) =>
       (fields: Readonly<Record<string, unknown>>, message: string): void =>
         void log.push(`${level} ${message} ${fields["error"] instanceof Error ? fields["error"].message : ""}`);
     const logger = { info: write("info"), warn: write("warn"), error: write("error") };
-    return createAgent({ engine, network, cgroups, sampler, probe, machine, clock: this.clock, log: logger, stateFolder: folder });
+    return createAgent({ engine, network, cgroups, sampler, probe, secrets, machine, clock: this.clock, log: logger, stateFolder: folder });
   }
 
   /** Starts the agent and tells it its settings. */

@@ -106,6 +106,7 @@ export class FakeEngine implements Engine {
       cpus: 4,
       memoryBytes: 8 * 2 ** 30,
       liveRestore: true,
+      userNamespaces: false,
     };
   }
 

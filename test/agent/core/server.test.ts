@@ -13,6 +13,7 @@ import { createVirtualClock } from "../../../reconciler/sim/virtual-clock.ts";
 import { bringUpSteps, spec, step } from "../../sim/fixtures.ts";
 import { SETTINGS } from "./bench.ts";
 import { FakeHost } from "./fake-host.ts";
+import { FakeSecrets } from "./fake-secrets.ts";
 
 const SILENT = { info: () => undefined, warn: () => undefined, error: () => undefined };
 
@@ -27,7 +28,8 @@ beforeEach(async () => {
   host = new FakeHost(clock);
   path = join(host.folder, "a.sock");
   const { engine, network, cgroups, sampler, probe, machine, folder } = host;
-  agent = createAgent({ engine, network, cgroups, sampler, probe, machine, clock, log: SILENT, stateFolder: folder });
+  const secrets = new FakeSecrets();
+  agent = createAgent({ engine, network, cgroups, sampler, probe, secrets, machine, clock, log: SILENT, stateFolder: folder });
   server = await serveAgent(agent, path, SILENT);
   await agent.start();
 });

@@ -97,7 +97,15 @@ describe("supervision", () => {
   it("removes what an abandoned call brings back after it was removed", async () => {
     await at.bringUp();
     await at.codes(step("stopInstance", { graceMs: 1 }), step("removeInstance", {}), step("confirmGone", {}));
-    const late = { fleet: "shop", taskId: "t", spec: spec(), ip: "10.0.0.10", cpus: null, endpoint: at.host.network.endpoint() };
+    const late = {
+      fleet: "shop",
+      taskId: "t",
+      spec: spec(),
+      ip: "10.0.0.10",
+      cpus: null,
+      secrets: new Map(),
+      endpoint: at.host.network.endpoint(),
+    };
     void at.host.engine.startInstance(WEB, late);
     await at.pass(1_000);
     expect((await at.observe()).instances).toEqual([]);
@@ -218,6 +226,7 @@ describe("the lease", () => {
       spec: exclusiveSpec(),
       ip: "10.0.0.10",
       cpus: null,
+      secrets: new Map(),
       endpoint: at.host.network.endpoint(),
     };
     void at.host.engine.startInstance(WEB, request);

@@ -19,7 +19,7 @@ export type Answer = { readonly status: number; readonly body: unknown } | { rea
 interface FakeContainer {
   readonly id: string;
   readonly name: string;
-  readonly body: { Labels: Record<string, string>; HostConfig: Record<string, unknown> };
+  readonly body: { Env?: readonly string[]; Labels: Record<string, string>; HostConfig: Record<string, unknown> };
   status: string;
   pid: number;
 }
@@ -33,6 +33,8 @@ export class FakeEngine {
   readonly volumes = new Map<string, { Name: string; Labels: Record<string, string> }>();
   readonly images = new Set<string>();
   version = { Version: "20.10.24", ApiVersion: "1.41", MinAPIVersion: "1.12" };
+  /** Said at each create call. */
+  warnings: readonly string[] = [];
   /** Calls without an answer so far. */
   hung = 0;
   /** Asked before each call. */
@@ -166,7 +168,7 @@ export class FakeEngine {
     if (!this.images.has(Image)) return reply(response, 404, { message: `No such image: ${Image}` });
     const id = `id${++this.#lastId}`;
     this.containers.set(id, { id, name, body: body as FakeContainer["body"], status: "created", pid: 0 });
-    reply(response, 201, { Id: id, Warnings: [] });
+    reply(response, 201, { Id: id, Warnings: this.warnings });
   }
 
   #container({ method, body }: SeenCall, key: string, verb: string | undefined, response: ServerResponse): void {

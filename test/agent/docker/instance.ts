@@ -44,11 +44,20 @@ export interface SpecParts {
   readonly volumes?: InstanceSpec["template"]["volumes"];
   readonly volumeBytes?: Readonly<Record<string, number>>;
   readonly hostPorts?: readonly number[];
+  readonly sysctls?: Readonly<Record<string, string>>;
+  readonly runtime?: string;
 }
 
 /** A spec whose hashes follow its contents, as the planner's do. */
-export function instanceSpec({ containers, limits = {}, volumes = [], volumeBytes = {}, hostPorts = [] }: SpecParts): InstanceSpec {
-  const infraHash = shortHash({ volumes, hostPorts });
+export function instanceSpec({
+  containers,
+  limits = {},
+  volumes = [],
+  volumeBytes = {},
+  hostPorts = [],
+  ...rest
+}: SpecParts): InstanceSpec {
+  const infraHash = shortHash({ volumes, hostPorts, sysctls: rest.sysctls });
   const containerHashes = Object.fromEntries(containers.map((it) => [it.name, shortHash(it)]));
   const live = {
     containers: Object.fromEntries(containers.map(({ name }) => [name, limits[name] ?? NO_LIMITS])),
@@ -57,7 +66,7 @@ export function instanceSpec({ containers, limits = {}, volumes = [], volumeByte
     egressBps: null,
   };
   return {
-    template: { containers, volumes, network: { ip: "any", vlan: null } },
+    template: { containers, volumes, network: { ip: "any", vlan: null }, ...rest },
     infraHash,
     containerHashes,
     specHash: shortHash({ infraHash, containerHashes }),
@@ -71,5 +80,14 @@ export function instanceSpec({ containers, limits = {}, volumes = [], volumeByte
 }
 
 export function startRequest(spec: InstanceSpec, change: Partial<StartRequest> = {}): StartRequest {
-  return { fleet: "test", taskId: "0af7651916cd43dd8448eb211c80319c", spec, ip: "10.9.0.7", endpoint: NO_NETWORK, cpus: null, ...change };
+  return {
+    fleet: "test",
+    taskId: "0af7651916cd43dd8448eb211c80319c",
+    spec,
+    ip: "10.9.0.7",
+    endpoint: NO_NETWORK,
+    cpus: null,
+    secrets: new Map(),
+    ...change,
+  };
 }

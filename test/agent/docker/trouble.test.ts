@@ -42,12 +42,15 @@ describe("the engine's words", () => {
     ],
     [400, 'exec: "web": executable file not found in $PATH', "cannot-run", "permanent", "failed"],
     [400, "unable to find user web: no matching entries in passwd file", "cannot-run", "permanent", "failed"],
+    [400, "failed to set rlimit type 7: operation not permitted", "option-refused", "permanent", "failed"],
+    [500, "open /proc/sys/net/ipv4/nope: no such file or directory", "option-refused", "permanent", "failed"],
+    [400, 'invalid CapAdd: unknown capability: "CAP_NOPE"', "option-refused", "permanent", "failed"],
     [409, "remove v: volume is in use - [abc]", "in-use", "transient", "failed"],
     [404, "No such container: abc", "not-found", "transient", "refused"],
     [400, "invalid hostname", "engine-failed", "permanent", "failed"],
     [500, "something new", "engine-failed", "transient", "failed"],
   ] as const)("%i %s", (status, message, code, retry, outcome) => {
-    const error = toStepError(new ApiError(status, message), "start of web/3") as StepError;
+    const error = toStepError(new ApiError(status, message), "start of web/3", (text) => text) as StepError;
     expect(error).toMatchObject({ code, retry, outcome, message: `start of web/3: ${message}` });
     expect(ERRORS).toHaveProperty(code);
   });
