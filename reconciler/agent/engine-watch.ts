@@ -131,7 +131,7 @@ export class EngineWatch {
     if (this.#core.settings === null) return;
     const limits = { ms: REPAIR_WITHIN_MS, what: "bringing secrets up to date", lifetime: this.#core.lifetime.signal };
     try {
-      await withDeadline(clock, limits, (signal) => this.#core.refreshSecrets(signal));
+      await withinTime(clock, limits, (signal) => this.#core.refreshSecrets(signal));
     } catch (error) {
       this.#core.lifetime.signal.throwIfAborted();
       log.warn({ error }, "secrets could not be brought up to date");

@@ -94,6 +94,7 @@ describe("failures", () => {
       lastAtMs: 6,
       input: "i1",
       hosts: ["a-1"],
+      generation: 1,
     });
   });
 
