@@ -117,12 +117,12 @@ export interface EngineFacts {
   readonly liveRestore: boolean;
 }
 
-/** `restarted`: the stream was lost, anything may have happened. */
+/** `lost`: the stream ended, the engine is perhaps gone. `restarted`: it is heard again, anything may have happened meanwhile. */
 export interface EngineEvent {
-  readonly kind: "started" | "died" | "oom" | "destroyed" | "image" | "restarted";
-  /** Empty for `image` and `restarted`. */
+  readonly kind: "started" | "died" | "oom" | "destroyed" | "image" | "lost" | "restarted";
+  /** Empty for `image`, `lost` and `restarted`. */
   readonly containerId: string;
-  /** Whose container it is; null for `image`, `restarted`, and where its labels were changed beyond reading. */
+  /** Whose container it is; null for `image`, `lost`, `restarted`, and where its labels were changed beyond reading. */
   readonly instance: InstanceRef | null;
 }
 
@@ -134,7 +134,7 @@ export interface Engine {
   inventory(signal: AbortSignal): Promise<EngineInventory>;
   /** The containers of one Instance, infra first: as `inventory` shows them, without asking for all others. */
   containersOf(ref: InstanceRef, signal: AbortSignal): Promise<readonly OwnedContainer[]>;
-  /** Never ends by itself; after a loss it connects again. Says `restarted` whenever it connects, the first time too. */
+  /** Never ends by itself; after a loss it says `lost` and connects again. Says `restarted` whenever it connects, the first time too. */
   events(signal: AbortSignal): AsyncIterable<EngineEvent>;
   pull(image: string, signal: AbortSignal): Promise<void>;
   /**

@@ -247,7 +247,7 @@ export class FakeEngine implements Engine {
 
   /** Answers after `ms`. A hung engine answers when it wakes up, and carries out what was given up meanwhile. */
   async #answer(call: string, signal: AbortSignal, ms: number): Promise<void> {
-    if (this.down) throw new Error("connect ECONNREFUSED");
+    if (this.down) throw new StepError("engine-unreachable", "connect ECONNREFUSED");
     if (this.failNext?.call === call) {
       const { error } = this.failNext;
       this.failNext = null;

@@ -117,6 +117,26 @@ describe("supervision", () => {
     expect(after.instances[1]).not.toBe(before.instances[1]);
   });
 
+  it("says within two seconds that the engine is gone, and nothing of one that is back at once", async () => {
+    const die = (): void => {
+      at.host.engine.down = true;
+      at.host.engine.emit("lost");
+    };
+    await at.bringUp();
+    die();
+    await at.pass(500);
+    at.host.engine.down = false;
+    await at.pass(2_000);
+    expect((await instance()).message).toBe("");
+    die();
+    await at.pass(1_900);
+    expect((await instance()).message).toContain("the container engine can't be used");
+    expect((await at.observe()).capabilities).not.toContain("docker");
+    at.host.engine.down = false;
+    await at.pass(1_900);
+    expect((await instance()).message).toBe("");
+  });
+
   it("says what it knows while the engine hangs, and counts nothing as gone", async () => {
     await at.bringUp();
     at.host.engine.hung = true;

@@ -172,13 +172,13 @@ describe("events", () => {
     expect(filters).toMatchObject({ type: ["container", "image"] });
   });
 
-  test("say `restarted` after a loss", async () => {
+  test("say `lost`, and `restarted` when heard again", async () => {
     const seen = await follow();
     fixture.fake.dropAll();
-    await until(() => seen.length >= 2);
-    expect(seen.map(({ kind }) => kind)).toEqual(["restarted", "restarted"]);
-    fixture.fake.emit(containerEvent("die", "b"));
     await until(() => seen.length >= 3);
+    expect(seen.map(({ kind }) => kind)).toEqual(["restarted", "lost", "restarted"]);
+    fixture.fake.emit(containerEvent("die", "b"));
+    await until(() => seen.length >= 4);
   });
 
   test("end with the signal", async () => {
