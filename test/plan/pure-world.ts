@@ -144,12 +144,15 @@ export class PureWorld {
     return { input, plan };
   }
 
-  /** One pass; `stopAfter` carries out only so many actions, as if the reconciler had died. */
-  pass(stopAfter = Infinity): PassResult {
+  /**
+   * One pass; `stopAfter` carries out only so many actions, as if the reconciler had died. `inOrder`: which go first, each after those
+   * it needs; default: slot by slot.
+   */
+  pass(stopAfter = Infinity, inOrder: (actions: readonly Action[]) => readonly Action[] = (actions) => actions): PassResult {
     const result = this.plan();
     for (const intent of result.plan.intents) this.record(intent);
     const failed = new Set<number>();
-    for (const action of result.plan.actions.slice(0, stopAfter)) {
+    for (const action of inOrder(result.plan.actions).slice(0, stopAfter)) {
       if (action.needs.some((need) => failed.has(need))) {
         failed.add(action.number);
         continue;

@@ -1,7 +1,7 @@
 import type { DesiredSet } from "../../core/desired.ts";
 import type { Claim } from "../../core/memory.ts";
 import type { Decision, Problem } from "../../core/plan.ts";
-import { instanceOf, type Assessment } from "../diff/assess.ts";
+import { failureOf, instanceOf, type Assessment } from "../diff/assess.ts";
 import { losesData, type SlotFacts } from "../diff/slot-facts.ts";
 import { zoneShortfall } from "../place/zones.ts";
 import { factsOf, type SetDraft } from "../set-draft.ts";
@@ -51,12 +51,22 @@ function unavailableSlots(draft: SetDraft): number {
     const slot = factsOf(draft, index);
     // One that never found a host is no loss of what runs: it must not hold up the others.
     if (slot.current === null) continue;
-    const instance = instanceOf(slot, slot.current);
-    const reachable = draft.context.hostOf(slot.current.host).reach === "ok";
-    const serves = assessment.kind !== "busy" && reachable && instance?.phase === "running" && instance.healthy;
+    const serves = assessment.kind !== "busy" && (serving(draft, slot, slot.current) || isUnbegun(draft, slot));
     if (!serves) count++;
   }
   return count;
+}
+
+/** A claim's Instance runs and is healthy, on a host that is heard. */
+function serving({ context }: SetDraft, slot: SlotFacts, claim: Claim): boolean {
+  const instance = instanceOf(slot, claim);
+  return context.hostOf(claim.host).reach === "ok" && instance?.phase === "running" && instance.healthy;
+}
+
+/** The slot has a new claim of which nothing was tried yet, and an earlier generation serves: it waits for its turn. */
+function isUnbegun(draft: SetDraft, slot: SlotFacts): boolean {
+  if (slot.current === null || instanceOf(slot, slot.current) !== null || failureOf(draft.context, slot) !== null) return false;
+  return slot.former.some((former) => serving(draft, slot, former));
 }
 
 function realiseSlot(job: SlotJob, assessment: Assessment): void {
@@ -110,7 +120,8 @@ function placeSlot(job: SlotJob, assessment: Extract<Assessment, { kind: "place"
     return addBlocked(work, slot.index, slot.current, { code: "blocked.capacity", text }, null);
   }
   if (assessment.cause === "move" && isHeldBack(job)) return;
-  const turn = assessment.disruptive && isServing(slot) ? lanes.next() : [];
+  const disruptive = assessment.disruptive && (isServing(slot) || isUnbegun(work.draft, slot));
+  const turn = disruptive ? lanes.next() : [];
   if (turn === null) return waitForTurn(job, "move");
   const without = unenforcedOn(set, work.pass.fleet.hostOf(place.host));
   const parts = [assessment.decision.text, place.text, without === "" ? "" : `without ${without}, which the host can't enforce`];
@@ -129,7 +140,7 @@ function placeSlot(job: SlotJob, assessment: Extract<Assessment, { kind: "place"
     { from: moves ? slot.current!.host : null },
   );
   const last = startOn(job, set, claim, formersOf(slot), turn);
-  if (last !== null && assessment.disruptive && isServing(slot)) lanes.took(last);
+  if (last !== null && disruptive) lanes.took(last);
 }
 
 /** A slot whose data would go to the trash needs the pool's budget; true when that holds it back. */
@@ -196,8 +207,12 @@ function startOn(job: SlotJob, set: DesiredSet, claim: Claim, formers: readonly 
 }
 
 function restartSlot(job: SlotJob, assessment: Extract<Assessment, { kind: "restart" }>): void {
-  const { work, slot } = job;
+  const { work, slot, lanes } = job;
   const set = work.draft.set!;
+  // Its claim is of an earlier plan, in which it had a turn behind others: so it has in this one.
+  const disruptive = isUnbegun(work.draft, slot);
+  const turn = disruptive ? lanes.next() : [];
+  if (turn === null) return waitForTurn(job, `start generation ${slot.current!.generation} on ${slot.current!.host}`);
   const claim = resized(job, set, slot.current!);
   const owner = ownerOf(work, slot.index);
   const { steps } = work.pass;
@@ -217,7 +232,8 @@ function restartSlot(job: SlotJob, assessment: Extract<Assessment, { kind: "rest
   if (assessment.how === "start") {
     const kind = assessment.decision.code === "heal" ? "replace" : "create";
     addChange(work, kind, slot.index, claim, assessment.decision);
-    startOn(job, set, claim, slot.former, []);
+    const last = startOn(job, set, claim, slot.former, turn);
+    if (last !== null && disruptive) lanes.took(last);
     return;
   }
   addChange(work, assessment.how === "await" ? "keep" : "replace", slot.index, claim, assessment.decision);
