@@ -6,13 +6,14 @@ import { askDaemon } from "../../reconciler/cli/client.ts";
 import type { StateFolder } from "../../reconciler/cli/state-folder.ts";
 import { startDaemon, type DaemonProcess } from "../kill/daemon-process.ts";
 import type { RigHost } from "./rig/host.ts";
-import type { CommandResult } from "./rig/process.ts";
+import { run, type CommandResult } from "./rig/process.ts";
 import type { Rig } from "./rig/rig.ts";
 import { waitFor } from "./rig/wait.ts";
 
 /** Name of the fleet in owner labels: the daemon's default. */
 const FLEET = "setpoint";
 const LOG_CHARACTERS = 4_000;
+const MAIN = join(import.meta.dirname, "../../reconciler/main.ts");
 
 /** Files of a manifest repository by path; null removes one. */
 export type Files = Readonly<Record<string, string | null>>;
@@ -42,6 +43,8 @@ export interface TestFleet {
   readonly journal: string;
   /** As the kernel does it. */
   killReconciler(): Promise<void>;
+  /** A verb of the command line on the reconciler's machine, whatever its exit code. */
+  tell(...verb: readonly string[]): Promise<CommandResult>;
   status(): Promise<StatusReport>;
   slots(): Promise<readonly SlotRow[]>;
   hosts(): Promise<readonly HostRow[]>;
@@ -100,6 +103,7 @@ export function createFleet(rig: Rig, files: Files): TestFleet {
       logs.push(reconciler?.log() ?? "");
       reconciler = null;
     },
+    tell: (...verb) => run([process.execPath, MAIN, ...verb, "--state", state.dir], { anyExit: true }),
     status: () => ask<StatusReport>("/v1/status"),
     slots: () => ask<readonly SlotRow[]>("/v1/get/slots"),
     hosts: () => ask<readonly HostRow[]>("/v1/get/hosts"),
