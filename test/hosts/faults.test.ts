@@ -121,15 +121,15 @@ const FAULTS: readonly Fault[] = [
   { name: "no network between the reconciler and a host: what must not run twice stops there before it starts elsewhere", ...cutOff("a") },
 ];
 
-test.each(FAULTS.map((fault) => [fault.name, fault] as const))("%s", async (_name, { spares, begin, during, end }) => {
-  await begin();
+test.each(FAULTS.map((fault) => [fault.name, fault] as const))("%s", async (_name, fault) => {
+  await fault.begin();
   await fleet.killReconciler();
   await fleet.startReconciler();
-  await during?.();
-  await end?.();
+  await fault.during?.();
+  await fault.end?.();
   const former = before;
   const after = await endsConverged();
-  if (spares !== undefined) expect(idsOn(after, spares)).toEqual(idsOn(former, spares));
+  if (fault.spares !== undefined) expect(idsOn(after, fault.spares)).toEqual(idsOn(former, fault.spares));
 });
 
 function saysEngineAway(host: string): Promise<void> {

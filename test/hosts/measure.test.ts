@@ -11,12 +11,14 @@ test("a measurement says how far off it is; the table lines up", () => {
     formatMeasurements([
       ["rate to", slow],
       ["memory limit", measurement(1048576, 1048576, "bytes")],
+      ["io throttle", "not here"],
     ]),
   ).toBe(
     [
-      "              required  measured  unit     error",
-      "rate to             50      47.5  Mbit/s  -5.0 %",
-      "memory limit   1048576   1048576  bytes   +0.0 %",
+      "              required  measured  unit       error",
+      "rate to             50      47.5  Mbit/s    -5.0 %",
+      "memory limit   1048576   1048576  bytes     +0.0 %",
+      "io throttle          -         -  not here",
     ].join("\n"),
   );
 });

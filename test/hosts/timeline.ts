@@ -6,7 +6,7 @@ export interface Lives {
   /** By slot: the fewest and the most at any time. */
   readonly slots: ReadonlyMap<string, { readonly least: number; readonly most: number }>;
   /** The fewest Instances of a Set with a running app container at any time. */
-  leastOf(set: string): number;
+  readonly leastOf: (set: string) => number;
 }
 
 /** Counts from now until the returned function is called, by the events of the hosts' own Dockers, which must not be killed meanwhile. */
