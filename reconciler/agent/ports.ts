@@ -79,6 +79,8 @@ export interface OwnedContainer extends InstanceRef {
   /** First process in the host's pid namespace; 0 when it does not run. */
   readonly pid: number;
   readonly startedAtMs: number | null;
+  /** It runs in a network that infra left behind when it was started again; nobody reaches it there. */
+  readonly stranded: boolean;
   /** From the labels: what it was made from. */
   readonly hash: string;
   readonly labels: InstanceLabels;

@@ -122,6 +122,17 @@ describe("supervision", () => {
     }
   });
 
+  test("who runs on in a network that infra left behind is told apart, and joins the new one", async () => {
+    await engine.startInstance(REF, ONE, soon());
+    const [infra] = await members();
+    await docker.api.call({ method: "POST", path: `/containers/${infra!.id}/restart`, query: { t: "1" }, signal: soon() });
+    const told = async (): Promise<boolean[]> => (await members()).map(({ stranded }) => stranded);
+    await waitUntil("the app is alone", async () => (await told())[1] === true, { deadlineMs: 20_000 });
+    await engine.resumeInstance(REF, soon());
+    expect(await told()).toEqual([false, false]);
+    expect(new Set((await members()).map(({ pid }) => networkOf(pid))).size).toBe(1);
+  });
+
   test("events tell of starts and deaths", async () => {
     const seen: EngineEvent[] = [];
     const stop = new AbortController();

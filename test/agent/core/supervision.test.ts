@@ -75,6 +75,19 @@ describe("supervision", () => {
     expect(at.host.engine.running()).toEqual(["web/0@1", "web/1@1"]);
   });
 
+  it("starts a container again that runs in a network its infra left behind", async () => {
+    await at.bringUp();
+    await at.pass(1_000);
+    const app = at.host.engine.of(WEB).find(({ role }) => role === "app")!;
+    at.host.engine.containers.set(app.id, { ...app, stranded: true });
+    at.host.engine.emit("started", app);
+    await at.pass(1_500);
+    expect(resumes()).toBe(1);
+    expect(at.host.engine.of(WEB).map(({ stranded }) => stranded)).toEqual([false, false]);
+    await at.pass(20_000);
+    expect(resumes()).toBe(1);
+  });
+
   it("leaves stopped what was stopped on purpose, over restarts of agent and machine", async () => {
     await at.bringUp();
     await at.codes(step("stopInstance", { graceMs: 1 }));

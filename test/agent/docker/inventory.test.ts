@@ -57,7 +57,15 @@ describe("inventory", () => {
       hostPorts: [80],
       resources,
     };
-    const both = { ...REF, state: "running", exitCode: null, oomKilled: false, pid: process.pid, startedAtMs: Date.UTC(2026, 0, 1) };
+    const both = {
+      ...REF,
+      state: "running",
+      exitCode: null,
+      oomKilled: false,
+      pid: process.pid,
+      startedAtMs: Date.UTC(2026, 0, 1),
+      stranded: false,
+    };
     expect(containers).toEqual([
       { ...both, id: "id1", role: "infra", container: "infra", hash: infraHash, labels: { ...labels, image: "test/busybox:1" } },
       { ...both, id: "id2", role: "app", container: "web", hash: containerHashes["web"], labels: { ...labels, image: "test/busybox:1" } },
