@@ -8,7 +8,7 @@ if (lacking.length > 0) {
   );
 }
 
-/** Tests on real Docker daemons and switches: `npm run test:hosts`, as root. One file after another, for each has hosts of its own. */
+/** Tests on real Docker daemons and switches: `npm run test:hosts`, as root. Each file has hosts of its own, and mostly waits for them. */
 export default defineConfig({
   test: {
     include: lacking.length === 0 ? ["test/hosts/**/*.test.ts"] : ["test/hosts/requirements.test.ts"],
@@ -16,6 +16,6 @@ export default defineConfig({
     hookTimeout: 300_000,
     // The hosts die with the process that made them, so it must be a process.
     pool: "forks",
-    fileParallelism: false,
+    maxWorkers: 2,
   },
 });

@@ -1,7 +1,7 @@
 import { slotKey } from "../core/ids.ts";
 import { withinTime } from "./deadline.ts";
 import type { HostCore } from "./host-core.ts";
-import type { InstanceRef } from "./ports.ts";
+import { type InstanceRef, StepError } from "./ports.ts";
 import { createRounds } from "./rounds.ts";
 import type { Supervisor } from "./supervise/supervisor.ts";
 
@@ -11,6 +11,8 @@ const PING_WITHIN_MS = 2_000;
 const RETRY_MS = 1_000;
 /** Pings in a row without answer after which the engine counts as hung. */
 const MOST_MISSES = 3;
+/** Pings in a row that nobody took after which it counts as gone. More than one: a restart is no news. */
+const MOST_REFUSALS = 2;
 /** Everything is listed anew at least this often, whatever events came. */
 const RESYNC_EVERY_MS = 60_000;
 const REPAIR_WITHIN_MS = 30_000;
@@ -31,6 +33,9 @@ export class EngineWatch {
   );
   #tellAsked: () => void = () => undefined;
   #misses = 0;
+  #refusals = 0;
+  /** Aborted when the next ping is due at once. */
+  #nextPing = new AbortController();
   #listedAtMs = 0;
   #repairTrouble = "";
 
@@ -71,27 +76,31 @@ export class EngineWatch {
   /** One ping and what follows from it, then the pause before the next. */
   async #ping(): Promise<void> {
     const { picture, parts } = this.#core;
+    this.#nextPing = new AbortController();
     const problem = await this.#pingOnce();
-    this.#misses = problem === null ? 0 : this.#misses + 1;
-    const never = problem !== null && !picture.looked;
-    if (problem !== null && (never || this.#misses >= MOST_MISSES)) this.lost(problem);
+    const isGone = this.#misses >= MOST_MISSES || this.#refusals >= MOST_REFUSALS;
+    if (problem !== null && (isGone || !picture.looked)) this.lost(problem);
     if (problem === null && picture.engineProblem !== null) await this.#back();
     else if (problem === null && parts.clock.monotonic() - this.#listedAtMs >= RESYNC_EVERY_MS) await this.#resync();
     else if (problem === null && this.#due().length > 0) await this.#lookSoon();
     await this.#repair();
     await this.#refreshSecrets();
     this.#tellAsked();
-    await this.#pause(problem === null ? PING_EVERY_MS : RETRY_MS);
+    await this.#pause(problem === null ? PING_EVERY_MS : RETRY_MS, this.#nextPing.signal);
   }
 
+  /** What is wrong with the engine; null: it answers. Counts. */
   async #pingOnce(): Promise<string | null> {
     const { clock, engine } = this.#core.parts;
     const limits = { ms: PING_WITHIN_MS, what: "a ping", lifetime: this.#core.lifetime.signal };
     try {
       await withinTime(clock, limits, (signal) => engine.ping(signal));
+      this.#misses = this.#refusals = 0;
       return null;
     } catch (error) {
       this.#core.lifetime.signal.throwIfAborted();
+      this.#misses++;
+      this.#refusals = error instanceof StepError && error.code === "engine-unreachable" ? this.#refusals + 1 : 0;
       return error instanceof Error ? error.message : String(error);
     }
   }
@@ -159,7 +168,8 @@ export class EngineWatch {
   async #listen(): Promise<void> {
     const { picture, parts, lifetime } = this.#core;
     for await (const event of parts.engine.events(lifetime.signal)) {
-      if (event.kind === "restarted" && picture.engineProblem === null) await this.#back();
+      if (event.kind === "lost") this.#nextPing.abort();
+      else if (event.kind === "restarted" && picture.engineProblem === null) await this.#back();
       else if (!picture.looked) continue;
       else if (event.instance === null) this.#core.look().catch(() => undefined);
       else this.#changed(event.instance).catch(() => undefined);
@@ -187,8 +197,9 @@ export class EngineWatch {
     return this.#core.picture.stale.filter((ref) => !this.#core.isBusy(ref));
   }
 
-  async #pause(ms: number): Promise<void> {
+  async #pause(ms: number, until?: AbortSignal): Promise<void> {
     const { parts, lifetime } = this.#core;
-    await parts.clock.sleep(ms, lifetime.signal).catch(() => undefined);
+    const signal = until === undefined ? lifetime.signal : AbortSignal.any([lifetime.signal, until]);
+    await parts.clock.sleep(ms, signal).catch(() => undefined);
   }
 }

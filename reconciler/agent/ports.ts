@@ -79,6 +79,8 @@ export interface OwnedContainer extends InstanceRef {
   /** First process in the host's pid namespace; 0 when it does not run. */
   readonly pid: number;
   readonly startedAtMs: number | null;
+  /** It runs in a network that infra left behind when it was started again; nobody reaches it there. */
+  readonly stranded: boolean;
   /** From the labels: what it was made from. */
   readonly hash: string;
   readonly labels: InstanceLabels;
@@ -119,12 +121,12 @@ export interface EngineFacts {
   readonly userNamespaces: boolean;
 }
 
-/** `restarted`: the stream was lost, anything may have happened. */
+/** `lost`: the stream ended, the engine is perhaps gone. `restarted`: it is heard again, anything may have happened meanwhile. */
 export interface EngineEvent {
-  readonly kind: "started" | "died" | "oom" | "destroyed" | "image" | "restarted";
-  /** Empty for `image` and `restarted`. */
+  readonly kind: "started" | "died" | "oom" | "destroyed" | "image" | "lost" | "restarted";
+  /** Empty for `image`, `lost` and `restarted`. */
   readonly containerId: string;
-  /** Whose container it is; null for `image`, `restarted`, and where its labels were changed beyond reading. */
+  /** Whose container it is; null for `image`, `lost`, `restarted`, and where its labels were changed beyond reading. */
   readonly instance: InstanceRef | null;
 }
 
@@ -136,7 +138,7 @@ export interface Engine {
   inventory(signal: AbortSignal): Promise<EngineInventory>;
   /** The containers of one Instance, infra first: as `inventory` shows them, without asking for all others. */
   containersOf(ref: InstanceRef, signal: AbortSignal): Promise<readonly OwnedContainer[]>;
-  /** Never ends by itself; after a loss it connects again. Says `restarted` whenever it connects, the first time too. */
+  /** Never ends by itself; after a loss it says `lost` and connects again. Says `restarted` whenever it connects, the first time too. */
   events(signal: AbortSignal): AsyncIterable<EngineEvent>;
   pull(image: string, signal: AbortSignal): Promise<void>;
   /**

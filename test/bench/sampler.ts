@@ -91,6 +91,7 @@ function containerOf(id: string, index: number): OwnedContainer {
     state: "running",
     exitCode: null,
     oomKilled: false,
+    stranded: false,
     pid: 0,
     startedAtMs: null,
     hash,

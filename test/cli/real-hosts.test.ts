@@ -53,3 +53,17 @@ test("reading verbs without a daemon say that nothing is known of what runs on t
     );
   }
 });
+
+test("a host is checked before Docker is there: no limit is blamed on the kernel that nobody could try", async () => {
+  const [docker, root] = [join(here.dir, "docker.sock"), join(here.dir, "docker")];
+  const { exitCode, stdout } = await setpoint("agent", "check", "-o", "json", "--docker", docker, "--docker-root", root);
+  const findings = JSON.parse(stdout) as { part: string; state: string; found: string; fix: string }[];
+  expect(exitCode).toBe(1);
+  expect(findings[0]).toMatchObject({ part: "docker", state: "lacking", found: `nothing at ${docker}` });
+  expect(findings.find(({ part }) => part === "cgroup io")).toEqual({
+    part: "cgroup io",
+    state: "lacking",
+    found: `not known yet: Docker's data folder ${root} is not there`,
+    fix: "start Docker once, or name its data folder: --docker-root DIR",
+  });
+});

@@ -106,7 +106,9 @@ test("a remote that answers nothing ends at the deadline", async () => {
 
 test("a remote that keeps talking but never ends does not outlive the deadline", async () => {
   const world = newWorld();
-  const script = world.script("fake-ssh", "while :; do echo still there >&2; sleep 0.05; done");
+  // Ten seconds at most, and not without the git that started it: a test that is killed leaves nothing behind.
+  const loop = "while kill -0 $PPID && [ $((turns += 1)) -lt 200 ]; do echo still there >&2; sleep 0.05; done";
+  const script = world.script("fake-ssh", `turns=0; ${loop}`);
   const environment = { PATH: process.env["PATH"], HOME: world.root, GIT_SSH_COMMAND: script };
   const source = world.source({ repository: "git@example.org:fleet.git", environment, fetchDeadlineMs: 500 });
   expect(outcome(await read(source), world)).toMatch(/^git-timeout: /);

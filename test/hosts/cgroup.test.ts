@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
@@ -11,13 +11,11 @@ import type { Cgroups } from "../../reconciler/agent/ports.ts";
 import { ContainerReader } from "../../reconciler/agent/sampler/container-reader.ts";
 import type { ContainerLimits } from "../../reconciler/core/desired.ts";
 import { NO_LIMITS } from "../agent/cgroup/tree.ts";
-import { measureCpuQuota, measureIoThrottle, measureMemoryLimit, readCounters } from "./measure/container.ts";
-import { formatMeasurements, type Measurement } from "./measure/measurement.ts";
+import { measureIoThrottle, measureMemoryLimit, readCounters } from "./measure/container.ts";
 import { makeOwnCgroups, type OwnCgroups } from "./measure/own-cgroups.ts";
 
 const MIB = 1024 * 1024;
 const signal = AbortSignal.timeout(280_000);
-const figures: [string, Measurement][] = [];
 
 let folder: string;
 let own: OwnCgroups;
@@ -26,10 +24,7 @@ let locator: CgroupLocator;
 let started: ChildProcess[];
 
 beforeAll(() => void (folder = mkdtempSync("/var/tmp/setpoint-cgroup-")));
-afterAll(() => {
-  console.log(formatMeasurements(figures));
-  rmSync(folder, { recursive: true });
-});
+afterAll(() => rmSync(folder, { recursive: true }));
 beforeEach(() => {
   own = makeOwnCgroups();
   locator = createCgroupLocator({ parents: [own.parent] });
@@ -108,7 +103,6 @@ describe("memory", () => {
       expect(killedBy).toBe("SIGKILL");
       const owners = { hog: { id: own.id, pid: 0 }, neighbour: { id: neighbour.id, pid: 0 } };
       const { peak, killed } = measureMemoryLimit(locator, owners, "hog", 48 * MIB);
-      figures.push(["memory limit", peak]);
       expect(killed).toEqual(["hog"]);
       expect(peak.measured).toBeLessThanOrEqual(48 * MIB);
       expect(peak.errorPercent).toBeGreaterThan(-5);
@@ -121,20 +115,6 @@ describe("memory", () => {
 });
 
 describe("cpu", () => {
-  test("a quota holds back a busy program, and the time it was held back is counted", async () => {
-    const cpu = locator.locate({ id: own.id, pid: 0 })("cpu")!;
-    if (cpu.version === 1) writeFileSync(join(cpu.path, "cpu.cfs_quota_us"), "10000");
-    else writeFileSync(join(cpu.path, "cpu.max"), "10000 100000");
-    run(["perl", "-e", "1 while 1"]);
-    await sleep(300);
-    const quota = await measureCpuQuota(locator, { id: own.id, pid: 0 }, 100, 3);
-    figures.push(["cpu quota", quota]);
-    // On a machine that is busy with other work it may get less, never more.
-    expect(quota.errorPercent).toBeLessThan(8);
-    expect(quota.errorPercent).toBeGreaterThan(-40);
-    expect(readCounters(locator, { id: own.id, pid: 0 }).throttledNs).toBeGreaterThan(10_000_000);
-  });
-
   test("programs run on the CPUs of the host's settings, and on all again", async () => {
     const allowed = (): string => /^Cpus_allowed_list:\s*(.*)$/m.exec(readFileSync(`/proc/${started[0]!.pid}/status`, "latin1"))![1]!;
     run(["sleep", "600"]);
@@ -161,8 +141,7 @@ describe("io", () => {
     const writer = run(["dd", "if=/dev/zero", `of=${join(folder, "data")}`, "bs=64k", "count=800", "oflag=direct"]);
     await apply(limits, null, writer.pid!);
     await sleep(500);
-    const throttle = await measureIoThrottle(locator, { id: own.id, pid: 0 }, 2 * MIB, 4);
-    figures.push(["io throttle", throttle]);
+    const throttle = await measureIoThrottle(locator, { id: own.id, pid: 0 }, 2 * MIB, 3);
     expect(Math.abs(throttle.errorPercent)).toBeLessThan(10);
     await apply({ ioWeight: 300 });
     await once(writer, "exit");

@@ -1,11 +1,12 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, test } from "vitest";
 import { describeForeign, makeForeign, makeForeignQdisc } from "./foreign.ts";
 import { createFleet, inNetworkOf, type TestFleet, type WorldContainer } from "./fleet.ts";
 import { fleetFiles, INSTANCES } from "./manifests.ts";
-import type { RigHost } from "./rig/host.ts";
+import { DOCKER_SOCKET } from "./rig/host.ts";
 import { createRig, type Rig } from "./rig/rig.ts";
 import { waitUntil } from "./rig/wait.ts";
+import { watchLives } from "./timeline.ts";
 
 const SETTLE_MS = 240_000;
 
@@ -29,13 +30,8 @@ afterAll(async () => {
   await rig?.close();
 });
 
-/**
- * Kills the reconciler as the fault begins, starts it again, and waits for the end: all runs once, at its address, reaches the
- * others, and what belongs to others is as it was.
- */
+/** Waits for the end: all runs once, at its address, reaches the others, and what belongs to others is as it was. */
 async function endsConverged(): Promise<ReadonlyMap<string, WorldContainer>> {
-  await fleet.killReconciler();
-  await fleet.startReconciler();
   const after = await fleet.settled(SETTLE_MS);
   expect(after.size).toBe(INSTANCES);
   for (const [slot, { ip, host }] of after) {
@@ -58,112 +54,140 @@ async function serves(from: WorldContainer, to: WorldContainer): Promise<boolean
   return (await inNetworkOf(rig.host(from.host), from.id, argv)).stdout === "hello from web\n";
 }
 
-/** Ids of the containers on a host. */
-function idsOn(containers: ReadonlyMap<string, WorldContainer>, host: RigHost): readonly string[] {
-  return [...containers.values()]
-    .filter((container) => container.host === host.name)
-    .map(({ id }) => id)
-    .sort();
+/** Ids of the app containers on a host. */
+function idsOn(containers: ReadonlyMap<string, WorldContainer>, host: string): readonly string[] {
+  const on = [...containers.values()].filter((container) => container.host === host);
+  return on.map(({ id }) => id).sort();
 }
 
-describe("a fault, and the reconciler killed during it: all ends converged", () => {
-  test("docker restart of an app container and of an infra container", async () => {
-    const host = rig.host("a");
-    const world = await fleet.world();
-    const on = world.filter(({ host, slot }) => host === "a" && slot.startsWith("web/"));
-    const [app, infra] = [on.find(({ role }) => role === "app")!, on.filter(({ role }) => role === "infra").at(-1)!];
-    await host.docker("restart", "--time", "1", app.id);
-    await host.docker("restart", "--time", "1", infra.id);
-    await endsConverged();
-  });
+/** One thing that goes wrong. The reconciler is killed, and another one started, after `begin` and before `end`. */
+interface Fault {
+  readonly name: string;
+  /** The host whose containers all live through it. */
+  readonly spares?: string;
+  begin(): unknown;
+  /** What the new reconciler sees of it, or does, while it lasts. */
+  during?(): Promise<unknown>;
+  end?(): unknown;
+}
 
-  test("kill -9 of Docker with live-restore: no container ends", async () => {
-    const host = rig.host("b");
-    const ids = idsOn(before, host);
-    await host.killDocker();
-    await sleep(1000);
-    await host.startDocker({ liveRestore: true });
-    expect(idsOn(await endsConverged(), host)).toEqual(ids);
-  });
+const FAULTS: readonly Fault[] = [
+  { name: "docker restart of each container of a host, app and infra", ...restartingAll("a") },
+  {
+    name: "kill -9 of Docker with live-restore",
+    spares: "b",
+    begin: () => rig.host("b").killDocker(),
+    during: () => saysEngineAway("b"),
+    end: () => rig.host("b").startDocker({ liveRestore: true }),
+  },
+  {
+    name: "kill -9 of Docker without live-restore",
+    begin: () => rig.host("c").killDocker(),
+    during: () => saysEngineAway("c"),
+    end: () => rig.host("c").startDocker(),
+  },
+  {
+    name: "Docker stopped for a minute",
+    spares: "a",
+    begin: () => rig.host("a").signalDocker("SIGSTOP"),
+    during: () => Promise.all([saysEngineAway("a"), sleep(60_000)]),
+    end: () => rig.host("a").signalDocker("SIGCONT"),
+  },
+  {
+    name: "kill -9 of the agent",
+    spares: "b",
+    begin: () => rig.host("b").killAgent(),
+    during: () => saysUnreachable("b"),
+    end: () => rig.host("b").startAgent(),
+  },
+  {
+    name: "kill -9 of the switch",
+    spares: "b",
+    begin: () => rig.host("b").killSwitch(),
+    end: () => rig.host("b").startSwitch(),
+  },
+  {
+    name: "the power of one host is cut",
+    begin: () => rig.host("b").powerCut(),
+    during: () => saysUnreachable("b"),
+    end: () => bootAll("b"),
+  },
+  {
+    name: "the power of all hosts is cut",
+    begin: () => Promise.all(rig.hosts.map((host) => host.powerCut())),
+    during: () => saysUnreachable("a", "b", "c"),
+    end: () => bootAll("a", "b", "c"),
+  },
+  { name: "no network between the reconciler and a host: what must not run twice stops there before it starts elsewhere", ...cutOff("a") },
+];
 
-  test("kill -9 of Docker without live-restore", async () => {
-    const host = rig.host("c");
-    await host.killDocker();
-    await sleep(1000);
-    await host.startDocker({});
-    await endsConverged();
-  });
-
-  test("Docker stopped for a minute: its containers stay", async () => {
-    const host = rig.host("a");
-    const ids = idsOn(before, host);
-    host.signalDocker("SIGSTOP");
-    await fleet.killReconciler();
-    await fleet.startReconciler();
-    await sleep(60_000);
-    host.signalDocker("SIGCONT");
-    expect(idsOn(await endsConverged(), host)).toEqual(ids);
-  });
-
-  test("kill -9 of the agent: no container ends", async () => {
-    const host = rig.host("b");
-    const ids = idsOn(before, host);
-    await host.killAgent();
-    await sleep(1000);
-    await host.startAgent();
-    expect(idsOn(await endsConverged(), host)).toEqual(ids);
-  });
-
-  test("kill -9 of the switch: flows and rates are put back, no container ends", async () => {
-    const host = rig.host("b");
-    const ids = idsOn(before, host);
-    await host.killSwitch();
-    await host.startSwitch();
-    expect(idsOn(await endsConverged(), host)).toEqual(ids);
-  });
-
-  test("the network between the reconciler and a host is cut: what must not run twice stops there before it starts elsewhere", async () => {
-    const host = rig.host("a");
-    const mine = [...before.values()].filter(({ host, slot }) => host === "a" && slot.startsWith("single/")).map(({ slot }) => slot);
-    expect(mine.length).toBeGreaterThan(0);
-    let twice: readonly string[] = [];
-    host.cut();
-    const runningOf = async (): Promise<Map<string, string[]>> => {
-      const found = new Map<string, string[]>();
-      for (const { slot, host, role, running } of await fleet.world()) {
-        if (role === "app" && running && mine.includes(slot)) found.set(slot, [...(found.get(slot) ?? []), host]);
-      }
-      return found;
-    };
-    await waitUntil(
-      "every such slot to run elsewhere",
-      async () => {
-        const running = await runningOf();
-        twice = [
-          ...twice,
-          ...[...running].filter(([, hosts]) => hosts.length > 1).map(([slot, hosts]) => `${slot} on ${hosts.join(" and ")}`),
-        ];
-        return mine.every((slot) => running.get(slot)?.some((host) => host !== "a") === true);
-      },
-      { deadlineMs: SETTLE_MS, everyMs: 50, evidence: () => fleet.evidence() },
-    );
-    expect(twice).toEqual([]);
-    host.mend();
-    await endsConverged();
-  });
-
-  test("the power of one host is cut and comes back", async () => {
-    const host = rig.host("b");
-    await host.powerCut();
-    await host.boot();
-    await makeForeignQdisc(host);
-    await endsConverged();
-  });
-
-  test("the power of all hosts is cut and comes back", async () => {
-    await Promise.all(rig.hosts.map((host) => host.powerCut()));
-    await Promise.all(rig.hosts.map((host) => host.boot()));
-    await Promise.all(rig.hosts.map(makeForeignQdisc));
-    await endsConverged();
-  });
+test.each(FAULTS.map((fault) => [fault.name, fault] as const))("%s", async (_name, fault) => {
+  await fault.begin();
+  await fleet.killReconciler();
+  await fleet.startReconciler();
+  await fault.during?.();
+  await fault.end?.();
+  const former = before;
+  const after = await endsConverged();
+  if (fault.spares !== undefined) expect(idsOn(after, fault.spares)).toEqual(idsOn(former, fault.spares));
 });
+
+function saysEngineAway(host: string): Promise<void> {
+  const holds = async (): Promise<boolean> =>
+    (await fleet.status()).problems.some(({ code, subject }) => code === "host-engine" && subject === `host/${host}`);
+  return waitUntil(`the reconciler to miss Docker on ${host}`, holds, { deadlineMs: 60_000, evidence: () => fleet.evidence() });
+}
+
+function saysUnreachable(...names: readonly string[]): Promise<void> {
+  const holds = async (): Promise<boolean> => {
+    const silent = (await fleet.hosts()).filter(({ reachable }) => !reachable).map(({ name }) => name);
+    return silent.length > 0 && silent.sort().join() === names.join();
+  };
+  return waitUntil(`the reconciler to miss ${names.join(", ")}`, holds, { deadlineMs: 60_000, evidence: () => fleet.evidence() });
+}
+
+/** What is in memory only its owner makes again. */
+async function bootAll(...names: readonly string[]): Promise<void> {
+  await Promise.all(names.map((name) => rig.host(name).boot()));
+  await Promise.all(names.map((name) => makeForeignQdisc(rig.host(name))));
+}
+
+/** One after the other, while the agent brings back what loses its network by it. */
+function restartingAll(name: string): Pick<Fault, "begin" | "end"> {
+  let restarting: Promise<unknown> = Promise.resolve();
+  return {
+    async begin() {
+      const ids = (await fleet.world()).filter(({ host }) => host === name).map(({ id }) => id);
+      const argv = ["docker", "-H", `unix://${DOCKER_SOCKET}`, "restart", "--time", "1", ...ids];
+      restarting = rig.host(name).exec(argv, { deadlineMs: 120_000, anyExit: true });
+    },
+    end: () => restarting,
+  };
+}
+
+function cutOff(name: string): Pick<Fault, "begin" | "during" | "end"> {
+  let lives: Awaited<ReturnType<typeof watchLives>>;
+  const mine = (): readonly string[] =>
+    [...before.values()].filter(({ host, slot }) => host === name && slot.startsWith("single/")).map(({ slot }) => slot);
+  return {
+    async begin() {
+      expect(mine().length).toBeGreaterThan(0);
+      lives = await watchLives(fleet);
+      rig.host(name).cut();
+    },
+    async during() {
+      const runElsewhere = async (): Promise<boolean> => {
+        const elsewhere = (await fleet.world()).filter(({ host, role, running }) => host !== name && role === "app" && running);
+        return mine().every((slot) => elsewhere.some((container) => container.slot === slot));
+      };
+      await waitUntil("every such slot to run elsewhere", runElsewhere, {
+        deadlineMs: SETTLE_MS,
+        everyMs: 200,
+        evidence: () => fleet.evidence(),
+      });
+      const { slots } = await lives();
+      expect(mine().map((slot) => [slot, slots.get(slot)])).toEqual(mine().map((slot) => [slot, { least: 0, most: 1 }]));
+    },
+    end: () => rig.host(name).mend(),
+  };
+}

@@ -1,10 +1,11 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { describeForeign, makeForeign } from "./foreign.ts";
 import { createFleet, inNetworkOf, type TestFleet, type WorldContainer } from "./fleet.ts";
-import { fleetFiles, INSTANCES, setManifest } from "./manifests.ts";
+import { fleetFiles, INSTANCES, webManifest } from "./manifests.ts";
 import { IMAGES } from "./rig/images.ts";
 import { createRig, type Rig } from "./rig/rig.ts";
 import { waitFor } from "./rig/wait.ts";
+import { watchLives } from "./timeline.ts";
 
 const SETTLE_MS = 240_000;
 
@@ -52,6 +53,21 @@ async function pingFrom(from: WorldContainer, ip: string, ...more: readonly stri
   return exitCode === 0;
 }
 
+/** The fleet when it has settled and all its app containers are so. */
+function settledWith(what: string, holds: (world: readonly WorldContainer[]) => boolean): Promise<ReadonlyMap<string, WorldContainer>> {
+  const look = async (): Promise<ReadonlyMap<string, WorldContainer> | null> => {
+    const world = await fleet.settled(SETTLE_MS);
+    return holds([...world.values()]) ? world : null;
+  };
+  return waitFor(what, look, { deadlineMs: SETTLE_MS, everyMs: 100, evidence: () => fleet.evidence() });
+}
+
+/** `setpoint host VERB NAME`. */
+async function operate(verb: string, host: string): Promise<void> {
+  const { exitCode, stderr } = await fleet.tell("host", verb, host, "--why", "a new disk");
+  expect([stderr, exitCode]).toEqual(["", 0]);
+}
+
 /** Pings that arrived at a container so far, as its kernel counts. */
 async function echoesHeard(container: WorldContainer): Promise<number> {
   const { stdout } = await inNetworkOf(rig.host(container.host), container.id, ["cat", "/proc/self/net/snmp"]);
@@ -81,10 +97,8 @@ describe("three hosts and one commit", () => {
 
   test("a foreign VLAN is reached neither on the same host nor on another, while its own members reach each other", async () => {
     const [web, strangers] = [onePerHost("web")[0]!, onePerHost("stranger")];
-    for (const stranger of strangers) {
-      expect([stranger.slot, await pingFrom(web, stranger.ip)]).toEqual([stranger.slot, false]);
-      expect([stranger.slot, await pingFrom(stranger, web.ip)]).toEqual([stranger.slot, false]);
-    }
+    const both = strangers.flatMap((stranger) => [pingFrom(web, stranger.ip), pingFrom(stranger, web.ip)]);
+    expect(await Promise.all(both)).toEqual(both.map(() => false));
     expect(await pingFrom(strangers[0]!, strangers[1]!.ip)).toBe(true);
   });
 
@@ -114,7 +128,7 @@ describe("three hosts and one commit", () => {
   test("a new image is rolled out and every Instance serves it at the same address; nothing else moves", async () => {
     const addresses = new Map([...settled].map(([slot, { ip }]) => [slot, ip]));
     const others = [...settled].filter(([slot]) => !slot.startsWith("web/")).map(([, { id }]) => id);
-    fleet.commit({ "web.yaml": setManifest("web", 9, IMAGES.web2, "health: { http: { port: 8080, path: / }, interval: 1s }") });
+    fleet.commit({ "web.yaml": webManifest(IMAGES.web2, 9) });
     settled = await fleet.settled(SETTLE_MS);
     for (const to of onePerHost("web")) expect(await fetchFrom(onePerHost("web")[0]!, to.ip)).toBe("hello from web 2\n");
     expect(
@@ -128,16 +142,37 @@ describe("three hosts and one commit", () => {
 
   test("a Set that is taken out of the repository goes, and only that", async () => {
     fleet.commit({ "limited.yaml": null });
-    const gone = await waitFor(
-      "the Set to go",
-      async () => {
-        const world = await fleet.settled(SETTLE_MS);
-        return world.size === INSTANCES - 3 ? world : null;
-      },
-      { deadlineMs: SETTLE_MS },
-    );
+    const gone = await settledWith("the Set to go", (world) => world.length === INSTANCES - 3);
     expect([...gone.keys()].filter((slot) => slot.startsWith("limited/"))).toEqual([]);
     settled = gone;
+  });
+
+  test("a drain empties a host: the new one starts first where two may run, stops first where not, never below the budget", async () => {
+    const moving = [...settled.values()].filter(({ host }) => host === "a").map(({ slot }) => slot);
+    const lives = await watchLives(fleet);
+    await operate("drain", "a");
+    settled = await settledWith("host a to be empty", (world) => world.every(({ host }) => host !== "a"));
+    expect((await fleet.world()).filter(({ host }) => host === "a")).toEqual([]);
+    const { slots, leastOf } = await lives();
+    const told = Object.fromEntries(moving.map((slot) => [slot, slots.get(slot)]));
+    const wanted = moving.map((slot) => [slot, slot.startsWith("single/") ? { least: 0, most: 1 } : { least: 1, most: 2 }]);
+    expect(told).toEqual(Object.fromEntries(wanted));
+    // maxUnavailable is 25 %: of six slots that is one.
+    expect([leastOf("web"), leastOf("stranger"), leastOf("single")]).toEqual([9, 3, 5]);
+    expect([...slots].filter(([slot]) => !moving.includes(slot)).every(([, { least, most }]) => least === 1 && most === 1)).toBe(true);
+    await operate("uncordon", "a");
+  });
+
+  test("a cordoned host keeps what it has and gets nothing new", async () => {
+    const before = new Map([...settled].map(([slot, { id }]) => [slot, id]));
+    await operate("cordon", "b");
+    fleet.commit({ "web.yaml": webManifest(IMAGES.web2, 12) });
+    settled = await settledWith("the new Instances", (world) => world.filter(({ slot }) => slot.startsWith("web/")).length === 12);
+    const added = [...settled.values()].filter(({ slot }) => !before.has(slot));
+    expect(added.map(({ slot }) => slot).sort()).toEqual(["web/10", "web/11", "web/9"]);
+    expect(added.filter(({ host }) => host === "b")).toEqual([]);
+    for (const [slot, id] of before) expect([slot, settled.get(slot)?.id]).toEqual([slot, id]);
+    await operate("uncordon", "b");
   });
 
   test("what belongs to others is as it was", async () => {

@@ -6,13 +6,14 @@ import { askDaemon } from "../../reconciler/cli/client.ts";
 import type { StateFolder } from "../../reconciler/cli/state-folder.ts";
 import { startDaemon, type DaemonProcess } from "../kill/daemon-process.ts";
 import type { RigHost } from "./rig/host.ts";
-import type { CommandResult } from "./rig/process.ts";
+import { run, type CommandResult } from "./rig/process.ts";
 import type { Rig } from "./rig/rig.ts";
 import { waitFor } from "./rig/wait.ts";
 
 /** Name of the fleet in owner labels: the daemon's default. */
 const FLEET = "setpoint";
 const LOG_CHARACTERS = 4_000;
+const MAIN = join(import.meta.dirname, "../../reconciler/main.ts");
 
 /** Files of a manifest repository by path; null removes one. */
 export type Files = Readonly<Record<string, string | null>>;
@@ -42,14 +43,16 @@ export interface TestFleet {
   readonly journal: string;
   /** As the kernel does it. */
   killReconciler(): Promise<void>;
+  /** A verb of the command line on the reconciler's machine, whatever its exit code. */
+  tell(...verb: readonly string[]): Promise<CommandResult>;
   status(): Promise<StatusReport>;
   slots(): Promise<readonly SlotRow[]>;
   hosts(): Promise<readonly HostRow[]>;
   /** Our containers on every host that is on, from Docker itself. Rejects while one does not answer. */
   world(): Promise<readonly WorldContainer[]>;
   /**
-   * Resolves to the running app containers, by slot, when the reconciler has nothing left to do for its newest commit and the hosts run
-   * exactly one Instance of each slot.
+   * Resolves to the running app containers, one of each slot, when the reconciler has nothing left to do for its newest commit and the
+   * hosts run exactly one Instance of each slot.
    */
   settled(deadlineMs: number): Promise<ReadonlyMap<string, WorldContainer>>;
   /** Logs of the reconciler and of all hosts, and what the reconciler says of the fleet. */
@@ -100,6 +103,7 @@ export function createFleet(rig: Rig, files: Files): TestFleet {
       logs.push(reconciler?.log() ?? "");
       reconciler = null;
     },
+    tell: (...verb) => run([process.execPath, MAIN, ...verb, "--state", state.dir], { anyExit: true }),
     status: () => ask<StatusReport>("/v1/status"),
     slots: () => ask<readonly SlotRow[]>("/v1/get/slots"),
     hosts: () => ask<readonly HostRow[]>("/v1/get/hosts"),
@@ -143,17 +147,14 @@ async function look(fleet: TestFleet, commit: string): Promise<ReadonlyMap<strin
   const apps = world.filter(({ role }) => role === "app");
   const wrong = slots.flatMap(({ slot, host, generation, ip }) => {
     const present = apps.filter((container) => container.slot === slot);
-    const right =
-      present.length === 1 &&
-      present[0]!.running &&
-      present[0]!.host === host &&
-      present[0]!.generation === generation &&
-      present[0]!.ip === ip;
+    const isRight = (it: WorldContainer): boolean => it.running && it.host === host && it.generation === generation && it.ip === ip;
+    const right = present.length > 0 && present.every(isRight);
     return right ? [] : [`${slot} should run on ${host}: ${JSON.stringify(present)}`];
   });
   const infras = world.filter(({ role, running }) => role === "infra" && running);
-  if (apps.length !== slots.length || infras.length !== slots.length)
-    wrong.push(`${apps.length} apps and ${infras.length} infras for ${slots.length} slots`);
+  const strays = apps.filter(({ slot }) => !slots.some((row) => row.slot === slot));
+  wrong.push(...strays.map((stray) => `nobody knows of ${JSON.stringify(stray)}`));
+  if (infras.length !== slots.length) wrong.push(`${infras.length} infras for ${slots.length} slots`);
   if (wrong.length > 0) throw new Error(wrong.join("\n"));
   return new Map(apps.map((container) => [container.slot, container]));
 }

@@ -14,7 +14,7 @@ export const INSTANCES = 21;
 export function fleetFiles(rig: Rig): Files {
   return {
     "pool.yaml": poolManifest(rig),
-    "web.yaml": setManifest("web", 9, IMAGES.web, "health: { http: { port: 8080, path: / }, interval: 1s }"),
+    "web.yaml": webManifest(IMAGES.web, 9),
     "stranger.yaml": setManifest(
       "stranger",
       3,
@@ -23,7 +23,14 @@ export function fleetFiles(rig: Rig): Files {
       `network: { vlan: ${FOREIGN_VLAN} }`,
     ),
     // Two of one slot would do harm: on a silent host's behalf nothing starts before that host stopped its own.
-    "single.yaml": setManifest("single", 6, IMAGES.sleeper, "", "network: { ip: reuse }", "failover: after-fence"),
+    "single.yaml": setManifest(
+      "single",
+      6,
+      IMAGES.sleeper,
+      "lifecycle: { stopTimeout: 1s }",
+      "network: { ip: reuse }",
+      "failover: after-fence",
+    ),
     "limited.yaml": setManifest(
       "limited",
       3,
@@ -34,7 +41,12 @@ export function fleetFiles(rig: Rig): Files {
   };
 }
 
-/** The pool of a rig's hosts. Times are short, so that a lost host is lost within a minute. */
+/** A Set that serves http on 8080. */
+export function webManifest(image: string, replicas: number): string {
+  return setManifest("web", replicas, image, "health: { http: { port: 8080, path: / }, interval: 1s }");
+}
+
+/** The pool of a rig's hosts. Times are short, so that a lost host is lost soon; a boot of a host takes less. */
 export function poolManifest(rig: Rig): string {
   const hosts = rig.hosts.map(
     ({ name, agentSocket }) =>
@@ -46,7 +58,7 @@ metadata: { name: lab }
 spec:
   network: { cidr: 10.70.0.0/24, gateway: 10.70.0.1, vlan: ${POOL_VLAN}, driver: ovs, bridge: ${BRIDGE}, datapath: netdev, mtu: 1450 }
   memory: { reserve: 256Mi }
-  failure: { suspectAfter: 6s, lostAfter: 40s, brake: 50%, leaseFor: 20s }
+  failure: { suspectAfter: 4s, lostAfter: 20s, brake: 50%, leaseFor: 12s }
   budget: { percent: 100, count: 50 }
   hosts:
 ${hosts.join("\n")}

@@ -150,12 +150,9 @@ describe("ports on Open vSwitch", () => {
     const figures: [what: string, wanted: number, measured: number][] = [];
     const times: string[] = [];
     const measure = async (what: string, wanted: number, from: string, to: string, ip: string): Promise<void> => {
-      // Where the machine is short of CPU, the switch in user space can't always keep up: the best of three counts.
+      // Where the machine is short of CPU, the switch in user space can't always keep up: it is slower at times, never faster.
       let rate = 0;
-      for (let attempt = 0; attempt < 3 && Math.abs(rate / wanted - 1) >= 0.1; attempt++) {
-        const measured = await measureRate(a, from, to, ip);
-        rate = Math.abs(measured - wanted) < Math.abs(rate - wanted) ? measured : rate;
-      }
+      for (let attempt = 0; attempt < 5 && rate / wanted <= 0.9; attempt++) rate = Math.max(rate, await measureRate(a, from, to, ip));
       figures.push([what, wanted, rate]);
     };
     await measure("to the Instance", 20e6, "web-0-1", "slow-0-1", "10.99.0.30");

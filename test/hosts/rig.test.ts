@@ -159,10 +159,10 @@ describe("nothing is left", () => {
     const [printed] = (await once(child.stdout, "data")) as [Buffer];
     const machine = markOf(Number(printed.toString()));
     expect(isAlive(machine)).toBe(true);
+    expect(notesOf(child.pid!)).not.toEqual([]);
     child.kill("SIGKILL");
     await once(child, "exit");
     await waitUntil("the machine to end", () => !isAlive(machine), { deadlineMs: 10_000 });
-    expect(notesOf(child.pid!)).not.toEqual([]);
     await removeLeftovers();
     expect(cgroupsOf(child.pid!)).toEqual([]);
     expect(notesOf(child.pid!)).toEqual([]);

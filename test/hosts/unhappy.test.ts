@@ -4,7 +4,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { createFleet, type TestFleet } from "./fleet.ts";
 import { AGENT_SOCKET, DOCKER_SOCKET, type RigHost } from "./rig/host.ts";
 import { IMAGES, imageArchive } from "./rig/images.ts";
-import { RIG_PATH, run, startInNamespaces } from "./rig/process.ts";
+import { RIG_PATH, startInNamespaces } from "./rig/process.ts";
 import { createRig, type Rig } from "./rig/rig.ts";
 import { waitFor } from "./rig/wait.ts";
 
@@ -66,8 +66,7 @@ spec:
 async function says(verb: readonly string[], ...sentences: readonly string[]): Promise<void> {
   const last = { text: "" };
   const ask = async (): Promise<true | null> => {
-    const argv = [process.execPath, MAIN, ...verb, "--state", join(rig.folder, "reconciler/state")];
-    const { stdout, stderr } = await run(argv, { anyExit: true });
+    const { stdout, stderr } = await fleet.tell(...verb);
     last.text = `${stdout}${stderr}`.replaceAll(/\s+/g, " ");
     return sentences.every((sentence) => last.text.includes(sentence)) ? true : null;
   };

@@ -16,17 +16,22 @@ const LONGEST_RETRY_MS = 5_000;
 /** The stream has no heartbeat: pings tell whether its silence means peace. */
 const NEVER_MS = 2 ** 31 - 1;
 
-/** Changes of our containers and of images. Says `restarted` each time it connects, the first time too. Ends with the signal. */
+/**
+ * Changes of our containers and of images. Says `restarted` each time it connects, the first time too, and `lost` when
+ * that connection ends. Ends with the signal.
+ */
 export async function* readEvents(api: Api, owner: Owner, cache: InventoryCache, signal: AbortSignal): AsyncGenerator<EngineEvent> {
   let retryMs = FIRST_RETRY_MS;
   while (!signal.aborted) {
     const link = new AbortController();
+    let connected = false;
     try {
       const both = AbortSignal.any([signal, link.signal]);
       const stream = await api.stream({ method: "GET", path: "/events", query: { filters: FILTERS }, signal: both });
       void watch(api, link, signal);
       cache.listen();
       retryMs = FIRST_RETRY_MS;
+      connected = true;
       yield { kind: "restarted", containerId: "", instance: null };
       for await (const line of readLines(stream, api.clock, NEVER_MS)) {
         const event = eventOf(JSON.parse(line) as RawEvent, owner);
@@ -41,6 +46,7 @@ export async function* readEvents(api: Api, owner: Owner, cache: InventoryCache,
       cache.lose();
       link.abort();
     }
+    if (connected && !signal.aborted) yield { kind: "lost", containerId: "", instance: null };
     await api.clock.sleep(retryMs, signal).catch(() => {});
     retryMs = Math.min(retryMs * 2, LONGEST_RETRY_MS);
   }

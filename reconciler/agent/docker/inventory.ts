@@ -5,6 +5,7 @@ import { inspect, type Inspected, type Listed } from "./containers.ts";
 import { type ContainerFacts, createInventoryCache, type InventoryCache } from "./inventory-cache.ts";
 import { type ListedImage, referencesOf } from "./image-reference.ts";
 import { instanceLabels, labelFilter, type OwnedLabels, type Owner, readLabels } from "./labels.ts";
+import { hasOtherNetwork } from "./processes.ts";
 
 export interface InventoryReader {
   readonly cache: InventoryCache;
@@ -63,7 +64,17 @@ async function readOwned(api: Api, cache: InventoryCache, ours: readonly Ours[],
     const facts = await factsOf(api, cache, listed, signal);
     return facts === null ? null : owned(listed.Id, labels, facts);
   });
-  return containers.filter((it) => it !== null).sort((a, b) => compareInstances(a, b) || compareRoles(a, b));
+  return strand(containers.filter((it) => it !== null).sort((a, b) => compareInstances(a, b) || compareRoles(a, b)));
+}
+
+/** Marks those whose infra has another network than they; infra comes before its members. */
+function strand(containers: readonly OwnedContainer[]): OwnedContainer[] {
+  let infra: OwnedContainer | null = null;
+  return containers.map((container) => {
+    if (container.role === "infra") infra = container;
+    const isIts = infra !== null && compareInstances(infra, container) === 0;
+    return isIts && hasOtherNetwork(infra!.pid, container.pid) ? { ...container, stranded: true } : container;
+  });
 }
 
 async function readImages(api: Api, cache: InventoryCache, signal: AbortSignal): Promise<readonly string[]> {
@@ -122,6 +133,7 @@ function owned(id: string, labels: OwnedLabels, facts: ContainerFacts): OwnedCon
     oomKilled: facts.oomKilled,
     pid: state === "running" ? facts.pid : 0,
     startedAtMs: facts.startedAtMs,
+    stranded: false,
     hash: labels.hash,
     labels: labels.instance,
   };

@@ -10,6 +10,12 @@ export function sharesNetwork(pid: number, other: number): boolean {
   return mine !== null && mine === its;
 }
 
+/** True when both processes run, in different network namespaces. */
+export function hasOtherNetwork(pid: number, other: number): boolean {
+  const [mine, its] = [networkOf(pid), networkOf(other)];
+  return mine !== null && its !== null && mine !== its;
+}
+
 function networkOf(pid: number): string | null {
   if (pid <= 0) return null;
   try {

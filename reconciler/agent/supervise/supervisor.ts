@@ -142,7 +142,7 @@ export class Supervisor {
     if (containers.length === 0) return;
     const nowMs = core.parts.clock.monotonic();
     const known = this.#crashes.get(key);
-    if (containers.every(isRunning)) {
+    if (containers.every((it) => isRunning(it) && !it.stranded)) {
       if (!record.started) this.#saved(core.state.put({ ...record, started: true }));
       if (known !== undefined) known.dueAtMs = Infinity;
       return;

@@ -117,6 +117,10 @@ async function checkTc(terminal: Terminal): Promise<Finding> {
 
 function checkIo({ dockerRoot }: CheckOptions): Finding {
   const part = "cgroup io";
+  if (!existsSync(dockerRoot)) {
+    const fix = "start Docker once, or name its data folder: --docker-root DIR";
+    return { part, state: "lacking", found: `not known yet: Docker's data folder ${dockerRoot} is not there`, fix };
+  }
   if (canLimitIo(dockerRoot)) return { part, state: "present", found: "io limits are enforced", fix: "" };
   return {
     part,

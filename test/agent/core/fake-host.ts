@@ -159,7 +159,7 @@ export class FakeEngine implements Engine {
   async resumeInstance(ref: InstanceRef, signal: AbortSignal): Promise<void> {
     this.calls.push(`resume ${nameOf(ref)}`);
     await this.#answer("resumeInstance", signal, START_MS);
-    for (const it of this.of(ref)) if (it.state !== "running") this.#run(it);
+    for (const it of this.of(ref)) if (it.state !== "running" || it.stranded) this.#run({ ...it, stranded: false });
   }
 
   async replaceContainers(ref: InstanceRef, names: readonly string[], request: StartRequest, signal: AbortSignal): Promise<void> {
@@ -221,7 +221,7 @@ export class FakeEngine implements Engine {
       image: part.image,
     };
     const { set, index, generation } = ref;
-    const rest = { state: "created", exitCode: null, oomKilled: false, pid: 0, startedAtMs: null } as const;
+    const rest = { state: "created", exitCode: null, oomKilled: false, pid: 0, startedAtMs: null, stranded: false } as const;
     this.#run({ set, index, generation, id, role: part.role, container: part.name, hash: part.hash, labels, ...rest });
   }
 
@@ -248,7 +248,7 @@ export class FakeEngine implements Engine {
 
   /** Answers after `ms`. A hung engine answers when it wakes up, and carries out what was given up meanwhile. */
   async #answer(call: string, signal: AbortSignal, ms: number): Promise<void> {
-    if (this.down) throw new Error("connect ECONNREFUSED");
+    if (this.down) throw new StepError("engine-unreachable", "connect ECONNREFUSED");
     if (this.failNext?.call === call) {
       const { error } = this.failNext;
       this.failNext = null;

@@ -75,6 +75,19 @@ describe("supervision", () => {
     expect(at.host.engine.running()).toEqual(["web/0@1", "web/1@1"]);
   });
 
+  it("starts a container again that runs in a network its infra left behind", async () => {
+    await at.bringUp();
+    await at.pass(1_000);
+    const app = at.host.engine.of(WEB).find(({ role }) => role === "app")!;
+    at.host.engine.containers.set(app.id, { ...app, stranded: true });
+    at.host.engine.emit("started", app);
+    await at.pass(1_500);
+    expect(resumes()).toBe(1);
+    expect(at.host.engine.of(WEB).map(({ stranded }) => stranded)).toEqual([false, false]);
+    await at.pass(20_000);
+    expect(resumes()).toBe(1);
+  });
+
   it("leaves stopped what was stopped on purpose, over restarts of agent and machine", async () => {
     await at.bringUp();
     await at.codes(step("stopInstance", { graceMs: 1 }));
@@ -123,6 +136,26 @@ describe("supervision", () => {
     expect(after.instances[0]).toBe(before.instances[0]);
     expect(after.images).toBe(before.images);
     expect(after.instances[1]).not.toBe(before.instances[1]);
+  });
+
+  it("says within two seconds that the engine is gone, and nothing of one that is back at once", async () => {
+    const die = (): void => {
+      at.host.engine.down = true;
+      at.host.engine.emit("lost");
+    };
+    await at.bringUp();
+    die();
+    await at.pass(500);
+    at.host.engine.down = false;
+    await at.pass(2_000);
+    expect((await instance()).message).toBe("");
+    die();
+    await at.pass(1_900);
+    expect((await instance()).message).toContain("the container engine can't be used");
+    expect((await at.observe()).capabilities).not.toContain("docker");
+    at.host.engine.down = false;
+    await at.pass(1_900);
+    expect((await instance()).message).toBe("");
   });
 
   it("says what it knows while the engine hangs, and counts nothing as gone", async () => {

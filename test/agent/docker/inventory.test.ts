@@ -57,7 +57,15 @@ describe("inventory", () => {
       hostPorts: [80],
       resources,
     };
-    const both = { ...REF, state: "running", exitCode: null, oomKilled: false, pid: process.pid, startedAtMs: Date.UTC(2026, 0, 1) };
+    const both = {
+      ...REF,
+      state: "running",
+      exitCode: null,
+      oomKilled: false,
+      pid: process.pid,
+      startedAtMs: Date.UTC(2026, 0, 1),
+      stranded: false,
+    };
     expect(containers).toEqual([
       { ...both, id: "id1", role: "infra", container: "infra", hash: infraHash, labels: { ...labels, image: "test/busybox:1" } },
       { ...both, id: "id2", role: "app", container: "web", hash: containerHashes["web"], labels: { ...labels, image: "test/busybox:1" } },
@@ -172,13 +180,13 @@ describe("events", () => {
     expect(filters).toMatchObject({ type: ["container", "image"] });
   });
 
-  test("say `restarted` after a loss", async () => {
+  test("say `lost`, and `restarted` when heard again", async () => {
     const seen = await follow();
     fixture.fake.dropAll();
-    await until(() => seen.length >= 2);
-    expect(seen.map(({ kind }) => kind)).toEqual(["restarted", "restarted"]);
-    fixture.fake.emit(containerEvent("die", "b"));
     await until(() => seen.length >= 3);
+    expect(seen.map(({ kind }) => kind)).toEqual(["restarted", "lost", "restarted"]);
+    fixture.fake.emit(containerEvent("die", "b"));
+    await until(() => seen.length >= 4);
   });
 
   test("end with the signal", async () => {

@@ -25,6 +25,7 @@ function container(change: Partial<OwnedContainer> = {}): OwnedContainer {
     state: "running",
     exitCode: null,
     oomKilled: false,
+    stranded: false,
     pid: PID,
     startedAtMs: 0,
     hash: "h",

@@ -82,7 +82,7 @@ interface IperfReport {
 }
 
 /** TCP from one container to another on the same host: received bit/s over `seconds`. */
-export async function measureRate(host: RigHost, from: string, to: string, toIp: string, seconds = 3): Promise<number> {
+export async function measureRate(host: RigHost, from: string, to: string, toIp: string, seconds = 2): Promise<number> {
   const server = inside(host, to, ["iperf3", "--server", "--one-off"], 60_000);
   server.catch(() => {});
   // The first second is left out: a full bucket passes in it.

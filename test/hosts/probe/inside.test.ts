@@ -1,5 +1,5 @@
 import { spawn, type ChildProcess } from "node:child_process";
-import { readlinkSync } from "node:fs";
+import { readFileSync, readlinkSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { createProber, type Prober } from "../../../reconciler/agent/probe/probe.ts";
@@ -57,7 +57,7 @@ test("only the Instance's own network is asked, and the helper holds none of the
   expect(await probe({ kind: "http", port: here.port, path: "/" })).toBe("connection refused");
   await here.close();
   const inside = readlinkSync(`/proc/${instance.pid}/ns/net`);
-  const helpers = await findHelpers();
+  const helpers = findHelpers();
   expect(helpers).toHaveLength(1);
   expect(readlinkSync(`/proc/${helpers[0]}/ns/net`)).not.toBe(inside);
 });
@@ -68,7 +68,7 @@ test("a helper that was killed is started anew after a while; until then the rea
   prober = makeProber(() => nowMs);
   const ask = (): Promise<string | null> => probe({ kind: "tcp", port: 9090 }, { timeoutMs: 2_000 });
   expect(await ask()).toBeNull();
-  for (const pid of await findHelpers()) process.kill(pid, "SIGKILL");
+  for (const pid of findHelpers()) process.kill(pid, "SIGKILL");
   await sleep(200);
   expect(await probe({ kind: "tcp", port: 9090 }, { timeoutMs: 100 })).toBe("can't probe inside the Instance's network: perl ended");
   nowMs += 30_000;
@@ -76,14 +76,9 @@ test("a helper that was killed is started anew after a while; until then the rea
 });
 
 /** Of this process. */
-async function findHelpers(): Promise<number[]> {
-  const found = spawn("pgrep", ["-f", "probe/inside.pl", "-P", String(process.pid)], { stdio: ["ignore", "pipe", "inherit"] });
-  let pids = "";
-  for await (const chunk of found.stdout) pids += String(chunk);
-  return pids
-    .split("\n")
-    .filter((pid) => pid !== "")
-    .map(Number);
+function findHelpers(): readonly number[] {
+  const children = readFileSync(`/proc/self/task/${process.pid}/children`, "utf8").trim().split(" ").map(Number);
+  return children.filter((pid) => pid > 0 && readFileSync(`/proc/${pid}/cmdline`, "utf8").includes("probe/inside.pl"));
 }
 
 function makeProber(monotonic: () => number): Prober {

@@ -95,6 +95,11 @@ export class RigHost {
     return join(this.folder, "agent.sock");
   }
 
+  /** Where the cgroups of its containers are. */
+  get cgroupParent(): string {
+    return `/${this.#place.cgroup}`;
+  }
+
   get isOn(): boolean {
     return this.#machine !== null;
   }

@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { startTimeOf } from "./process.ts";
+import { signalOne, startTimeOf } from "./process.ts";
 import { waitUntil } from "./wait.ts";
 
 /** Everything of all rigs of this machine lies here, and one note per rig that says what belongs to it. */
@@ -40,7 +40,7 @@ export function forgetNote(id: string): void {
   rmSync(join(RIGS, `${id}.json`), { force: true });
 }
 
-/** Removes what rigs left behind whose process ended without closing them; those of living processes stay. */
+/** Removes what rigs left behind whose process ended without closing them; those of living processes stay. Several may do it at once. */
 export async function removeLeftovers(): Promise<void> {
   if (!existsSync(RIGS)) return;
   for (const file of readdirSync(RIGS).filter((name) => name.endsWith(".json"))) {
@@ -70,7 +70,7 @@ export function isAlive({ pid, startTime }: ProcessMark): boolean {
 
 async function endProcess(mark: ProcessMark): Promise<void> {
   if (!isAlive(mark)) return;
-  process.kill(mark.pid, "SIGKILL");
+  signalOne(mark.pid, "SIGKILL");
   await waitUntil(`process ${mark.pid} of an earlier rig to end`, () => !isAlive(mark), { deadlineMs: 10_000 });
 }
 
@@ -87,10 +87,10 @@ export async function removeCgroup(path: string): Promise<void> {
 
 /** False while a process is in one of them. */
 function removeTree(folder: string): boolean {
-  for (const entry of readdirSync(folder, { withFileTypes: true })) {
-    if (entry.isDirectory() && !removeTree(join(folder, entry.name))) return false;
-  }
   try {
+    for (const entry of readdirSync(folder, { withFileTypes: true })) {
+      if (entry.isDirectory() && !removeTree(join(folder, entry.name))) return false;
+    }
     rmdirSync(folder);
     return true;
   } catch (error) {

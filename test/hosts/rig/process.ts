@@ -113,7 +113,7 @@ function signalBoth(entering: number, pid: number, signal: NodeJS.Signals): void
 }
 
 /** A process that is gone needs no signal. */
-function signalOne(pid: number, signal: NodeJS.Signals): void {
+export function signalOne(pid: number, signal: NodeJS.Signals): void {
   try {
     process.kill(pid, signal);
   } catch (error) {

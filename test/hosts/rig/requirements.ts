@@ -14,6 +14,7 @@ const PROGRAMS: Readonly<Record<string, readonly string[]>> = {
   iptables: ["iptables"],
   "iputils-ping": ["ping"],
   "util-linux": ["unshare", "nsenter", "setpriv"],
+  "perl-base": ["perl"],
   git: ["git"],
 };
 
