@@ -1,4 +1,4 @@
-import { readFileSync, readlinkSync } from "node:fs";
+import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import type { EngineEvent, InstanceRef, OwnedContainer } from "../../reconciler/agent/ports.ts";
 import { failure } from "../agent/docker/engine-fixture.ts";
@@ -263,6 +263,7 @@ test("while the daemon hangs, calls end at their deadline, a kill works, and aft
   const [infra, app] = await members();
   process.kill(docker.pid, "SIGSTOP");
   try {
+    await waitUntil("all its threads to stop", () => threadStates(docker.pid).every((state) => state === "T"), { deadlineMs: 10_000 });
     expect(await failure(engine.ping(soon()))).toMatchObject({ code: "engine-timeout" });
     expect(await failure(engine.startInstance({ ...REF, index: 2 }, ONE, AbortSignal.timeout(1_000)))).toMatchObject({
       code: "engine-timeout",
@@ -278,6 +279,12 @@ test("while the daemon hangs, calls end at their deadline, a kill works, and aft
   await engine.startInstance({ ...REF, index: 2 }, ONE, soon());
   expect((await members({ ...REF, index: 2 })).map(({ state }) => state)).toEqual(["running", "running"]);
 });
+
+/** `T` for each that is stopped. */
+function threadStates(pid: number): readonly string[] {
+  const stats = readdirSync(`/proc/${pid}/task`).map((thread) => readFileSync(`/proc/${pid}/task/${thread}/stat`, "utf8"));
+  return stats.map((stat) => stat.slice(stat.lastIndexOf(")") + 2)[0]!);
+}
 
 function networkOf(pid: number): string {
   return readlinkSync(`/proc/${pid}/ns/net`);
