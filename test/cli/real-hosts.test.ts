@@ -67,3 +67,11 @@ test("a host is checked before Docker is there: no limit is blamed on the kernel
     fix: "start Docker once, or name its data folder: --docker-root DIR",
   });
 });
+
+test("a host whose Docker keeps its data in memory is told so, in place of blaming the kernel", async () => {
+  const { stdout } = await setpoint("agent", "check", "-o", "json", "--docker", join(here.dir, "docker.sock"), "--docker-root", "/proc");
+  const findings = JSON.parse(stdout) as { part: string; found: string }[];
+  expect(findings.find(({ part }) => part === "cgroup io")?.found).toBe(
+    "no io limits: Docker's data folder /proc lies on no disk of this host",
+  );
+});

@@ -1,5 +1,7 @@
-import { accessSync, constants, existsSync, statfsSync } from "node:fs";
+import { accessSync, constants, existsSync, readFileSync, statfsSync } from "node:fs";
 import { createCgroups } from "../../agent/cgroup/cgroups.ts";
+import { diskOfPath } from "../../agent/cgroup/disks.ts";
+import { parseMounts } from "../../agent/cgroup/mounts.ts";
 import { createDockerEngine } from "../../agent/docker/engine.ts";
 import { StepError, type EngineFacts } from "../../agent/ports.ts";
 import { refuseExposed } from "../../agent/secrets/source.ts";
@@ -120,6 +122,10 @@ function checkIo({ dockerRoot }: CheckOptions): Finding {
   if (!existsSync(dockerRoot)) {
     const fix = "start Docker once, or name its data folder: --docker-root DIR";
     return { part, state: "lacking", found: `not known yet: Docker's data folder ${dockerRoot} is not there`, fix };
+  }
+  if (diskOfPath(parseMounts(readFileSync("/proc/self/mountinfo", "latin1")), dockerRoot, "/sys") === null) {
+    const found = `no io limits: Docker's data folder ${dockerRoot} lies on no disk of this host`;
+    return { part, state: "lacking", found, fix: "a folder on a disk, not on tmpfs or a network: data-root in /etc/docker/daemon.json" };
   }
   if (canLimitIo(dockerRoot)) return { part, state: "present", found: "io limits are enforced", fix: "" };
   return {
