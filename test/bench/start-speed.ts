@@ -102,7 +102,7 @@ async function givenDaemon(socket: string): Promise<Target> {
 
 /** All but Setpoint. */
 async function rivals({ engine, run, own }: Target, folder: string): Promise<readonly Contender[]> {
-  const networks = ["none", "host", "bridge", "joined", "pair"] satisfies RawNetwork[];
+  const networks = ["none", "host", "bridge", "joined", "pair", "bare-pair"] satisfies RawNetwork[];
   const found = await findCompose(run);
   const docker = async (...args: readonly string[]): Promise<string> => (await run(["docker", ...args], 60_000)).stdout;
   return [

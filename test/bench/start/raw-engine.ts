@@ -2,8 +2,11 @@ import type { EngineApi } from "../../hosts/rig/engine-api.ts";
 import { IMAGES } from "../../hosts/rig/images.ts";
 import type { Contender } from "./contender.ts";
 
-/** How a container gets its network. `joined`: that of one infra container; `pair`: each that of an infra container of its own. */
-export type RawNetwork = "none" | "host" | "bridge" | "joined" | "pair";
+/**
+ * How a container gets its network. `joined`: that of one infra container; `pair`: each that of an infra container of its own; `bare-pair`: of one
+ * that the engine leaves without any, also without setting its namespace up.
+ */
+export type RawNetwork = "none" | "host" | "bridge" | "joined" | "pair" | "bare-pair";
 
 /** Stands on everything the raw contenders make. */
 export const LABEL = "setpoint.start-speed";
@@ -12,23 +15,26 @@ const INFRA = "start-speed-infra";
 /** Create and start, over and over, this many at once: the least that anybody has to do. */
 export function rawEngine(engine: EngineApi, network: RawNetwork, concurrency: number): Contender {
   let running = 0;
-  const start = async (name: string, mode: string): Promise<void> => {
+  const start = async (name: string, mode: string, more = {}): Promise<void> => {
     const created = (await engine.call("POST", `/containers/create?name=${name}`, {
       Image: IMAGES.sleeper,
       Labels: { [LABEL]: "" },
       HostConfig: { NetworkMode: mode },
+      ...more,
     })) as { readonly Id: string };
     await engine.call("POST", `/containers/${created.Id}/start`);
   };
   const startOne = async (number: number): Promise<void> => {
     const name = `start-speed-${number}`;
     if (network === "pair") await start(`${name}-infra`, "none");
-    const modes = { none: "none", host: "host", bridge: "bridge", joined: `container:${INFRA}`, pair: `container:${name}-infra` };
+    if (network === "bare-pair") await start(`${name}-infra`, "none", { NetworkDisabled: true });
+    const own = `container:${name}-infra`;
+    const modes = { none: "none", host: "host", bridge: "bridge", joined: `container:${INFRA}`, pair: own, "bare-pair": own };
     await start(name, modes[network]);
   };
   return {
     name: `engine API, ${concurrency} at once, ${network}`,
-    containersEach: network === "pair" ? 2 : 1,
+    containersEach: network === "pair" || network === "bare-pair" ? 2 : 1,
     async scaleTo(count) {
       if (network === "joined" && running === 0) await start(INFRA, "none");
       await eachAtOnce(range(running, count), concurrency, startOne);
