@@ -8,7 +8,7 @@ import { withinTime } from "./deadline.ts";
 import { instanceKey } from "./instance-key.ts";
 import { buildObservation, type Work } from "./observe/observation.ts";
 import { Picture } from "./observe/picture.ts";
-import type { Cgroups, Clock, Engine, InstanceRef, Log, Machine, Network, OwnedContainer, Probe, Sampler, Secrets } from "./ports.ts";
+import type { Cgroups, Clock, Engine, InstanceRef, Log, Machine, Network, OwnedContainer, Probe, Sampler, Secrets, Wire } from "./ports.ts";
 import { createRounds } from "./rounds.ts";
 import { AgentState } from "./state/agent-state.ts";
 import { openLeaseFile, type LeaseFile } from "./state/lease-file.ts";
@@ -239,6 +239,12 @@ export class HostCore {
     if (!picture.looked) return;
     const present = [...picture.instances.values()].map((containers) => containers[0]!);
     await parts.secrets.dropOthers([...state.records.values(), ...present]);
+  }
+
+  /** How the Instance comes to the network; see Wire. */
+  wire({ set, index, generation }: InstanceRef): Wire {
+    const ref = { set, index, generation };
+    return (infraPid, signal) => this.parts.network.wire(ref, infraPid, signal);
   }
 
   /** True while a step or supervision works on the slot. */

@@ -81,6 +81,8 @@ export interface OwnedContainer extends InstanceRef {
   readonly startedAtMs: number | null;
   /** It runs in a network that infra left behind when it was started again; nobody reaches it there. */
   readonly stranded: boolean;
+  /** Infra that the engine gave no network: Network.wire brings it there. */
+  readonly wiredByAgent: boolean;
   /** From the labels: what it was made from. */
   readonly hash: string;
   readonly labels: InstanceLabels;
@@ -147,7 +149,7 @@ export interface Engine {
    */
   startInstance(ref: InstanceRef, request: StartRequest, signal: AbortSignal): Promise<void>;
   /** Starts the existing containers again, in order; app containers that lost infra's network are restarted. For supervision. */
-  resumeInstance(ref: InstanceRef, signal: AbortSignal): Promise<void>;
+  resumeInstance(ref: InstanceRef, wire: Wire, signal: AbortSignal): Promise<void>;
   /** Removes and starts anew just these app containers; preStop and stop timeout respected. */
   replaceContainers(ref: InstanceRef, containers: readonly string[], request: StartRequest, signal: AbortSignal): Promise<void>;
   /** cpu, memory and swap (together), weight, by `docker update`; refuses memory below present use with `below-use`. */
@@ -172,6 +174,7 @@ export interface StartRequest {
   readonly spec: InstanceSpec;
   readonly ip: string;
   readonly endpoint: Endpoint;
+  readonly wire: Wire;
   /** cpuset of all containers; null: all CPUs. */
   readonly cpus: string | null;
   /** By container; those that need none are not there. */
@@ -191,15 +194,29 @@ export interface SecretValue {
   reveal(): string;
 }
 
+/**
+ * Brings an Instance to the network whose infra the engine left without; `infraPid` is infra's first process. Called whenever infra was started
+ * and before the first app container is; done when the Instance is there already.
+ */
+export type Wire = (infraPid: number, signal: AbortSignal) => Promise<void>;
+
 /** Goes into infra's create call as it is. */
 export interface Endpoint {
+  /** `none`: the engine makes an empty network namespace and leaves the rest to Wire. */
   readonly networkMode: string;
   /** `NetworkingConfig.EndpointsConfig[networkMode]`. */
   readonly settings: Readonly<Record<string, unknown>>;
   /** Host ports are published through Docker; false where the network reaches Instances without. */
   readonly publish: boolean;
-  /** Name servers for the Instance's own resolv.conf (bind-mounted, so that they work while the engine is down); empty: Docker's. */
+  /** For the Instance's own resolv.conf (bind-mounted, so that it works while the engine is down); null: Docker's. */
+  readonly resolver: Resolver | null;
+}
+
+/** How names are resolved; words as in resolv.conf. */
+export interface Resolver {
   readonly nameservers: readonly string[];
+  readonly search: readonly string[];
+  readonly options: readonly string[];
 }
 
 /** Secrets of this host: values for variables, and files in memory for containers, never on a disk. */
@@ -246,7 +263,12 @@ export interface Network {
   apply(settings: NetworkSettings, signal: AbortSignal): Promise<void>;
   /** Takes the port over into the agent's state; the wire comes with infra's start. Rejects with `ip-in-use` for an address another slot's port here has. */
   attach(port: PortRequest, signal: AbortSignal): Promise<void>;
-  endpoint(ref: InstanceRef): Endpoint;
+  /** `publishes`: the Instance has ports of the host. */
+  endpoint(ref: InstanceRef, publishes: boolean): Endpoint;
+  /** See Wire. */
+  wire(ref: InstanceRef, infraPid: number, signal: AbortSignal): Promise<void>;
+  /** Whether the slot's wire is there; cheap. */
+  isWired(slot: Pick<InstanceRef, "set" | "index">): boolean;
   /** Changes rates of a running port. */
   shape(ref: InstanceRef, ingressBps: number | null, egressBps: number | null, signal: AbortSignal): Promise<void>;
   /** Releases the port; one that is gone already is done. The caller saw that no container of the generation is left. */

@@ -92,6 +92,7 @@ function containerOf(id: string, index: number): OwnedContainer {
     exitCode: null,
     oomKilled: false,
     stranded: false,
+    wiredByAgent: false,
     pid: 0,
     startedAtMs: null,
     hash,

@@ -52,7 +52,7 @@ describe("start", () => {
     const limits = { web: { ...NO_LIMITS, cpuLimitMillis: 500, memoryLimitBytes: 32 * 2 ** 20, swapBytes: 8 * 2 ** 20 } };
     const volumes = [{ name: "tmp", kind: "tmpfs" }] as const;
     const spec = instanceSpec({ containers: [web, side], limits, volumes, volumeBytes: { tmp: 2 ** 20 } });
-    const endpoint = { ...NO_NETWORK, nameservers: ["10.9.0.53"] };
+    const endpoint = { ...NO_NETWORK, resolver: { nameservers: ["10.9.0.53"], search: [], options: [] } };
     await engine.startInstance(REF, startRequest(spec, { endpoint }), soon());
     expect((await members()).map((it) => [it.role, it.container, it.state])).toEqual([
       ["infra", "infra", "running"],
@@ -115,7 +115,7 @@ describe("supervision", () => {
         deadlineMs: 20_000,
       });
       expect((await members()).find((it) => it.id === victim.id)).toMatchObject({ exitCode: 137, pid: 0 });
-      await engine.resumeInstance(REF, soon());
+      await engine.resumeInstance(REF, () => Promise.resolve(), soon());
       const all = await members();
       expect(all.map(({ state }) => state)).toEqual(["running", "running", "running"]);
       expect(new Set(all.map(({ pid }) => networkOf(pid))).size).toBe(1);
@@ -128,7 +128,7 @@ describe("supervision", () => {
     await docker.api.call({ method: "POST", path: `/containers/${infra!.id}/restart`, query: { t: "1" }, signal: soon() });
     const told = async (): Promise<boolean[]> => (await members()).map(({ stranded }) => stranded);
     await waitUntil("the app is alone", async () => (await told())[1] === true, { deadlineMs: 20_000 });
-    await engine.resumeInstance(REF, soon());
+    await engine.resumeInstance(REF, () => Promise.resolve(), soon());
     expect(await told()).toEqual([false, false]);
     expect(new Set((await members()).map(({ pid }) => networkOf(pid))).size).toBe(1);
   });

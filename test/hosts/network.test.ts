@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { NetworkSettings } from "../../reconciler/core/host-settings.ts";
 import type { Network } from "../../reconciler/agent/ports.ts";
-import { canPing, inside, type Lines, measureRate, networkOf, portRequest, startOn } from "./network/host-network.ts";
+import { canPing, inside, type Lines, measureRate, networkOf, portRequest, startOn, wireOn } from "./network/host-network.ts";
 import type { RigHost } from "./rig/host.ts";
 import { createRig, type Rig } from "./rig/rig.ts";
 import { waitUntil } from "./rig/wait.ts";
@@ -79,7 +79,9 @@ describe("ports on Open vSwitch", () => {
   test("an Instance has address, MAC, MTU and route at its first instruction, and after a restart", async () => {
     expect(network("a").capabilities()).toEqual(["ovs", "tc"]);
     const script = "ip -o addr show eth0; ip link show eth0; ip route";
-    const name = await startOn(host("a"), network("a"), portRequest({ set: "first", ip: "10.99.0.9" }), ["/bin/sh", "-c", script]);
+    const name = await startOn(host("a"), network("a"), portRequest({ set: "first", ip: "10.99.0.9" }), {
+      command: ["/bin/sh", "-c", script],
+    });
     await host("a").docker("wait", name);
     await host("a").docker("start", name);
     await host("a").docker("wait", name);
@@ -252,13 +254,17 @@ describe("Docker's own bridge", () => {
     await expect(network.apply({ ...bridge, bridge: "taken0" }, soon())).rejects.toMatchObject({ code: "not-ours" });
     await network.apply(bridge, soon());
     await network.apply(bridge, soon());
-    const first = await startOn(solo, network, portRequest({ set: "web", ip: "10.99.0.5" }));
-    await startOn(solo, network, portRequest({ set: "web", index: 1, ip: "10.99.0.6" }));
-    expect(network.endpoint({ set: "web", index: 0, generation: 1 }).publish).toBe(true);
+    const port = portRequest({ set: "web", ip: "10.99.0.5" });
+    const first = await startOn(solo, network, port);
+    await startOn(solo, network, portRequest({ set: "web", index: 1, ip: "10.99.0.6" }), { publishes: true });
     await waitUntil("the other Instance", () => canPing(solo, first, "10.99.0.6"), { deadlineMs: 10_000 });
-    expect(await solo.docker("inspect", "--format", "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}", first)).toBe("10.99.0.5");
+    const address = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}";
+    expect(await solo.docker("inspect", "--format", address, "web-1-1")).toBe("10.99.0.6");
+    expect(await inside(solo, first, ["ip", "-o", "-4", "addr", "show", "eth0"])).toContain("10.99.0.5/24");
     expect((await solo.exec(["ip", "-o", "-4", "addr", "show", "sp0"])).stdout).toContain("10.99.0.1/24");
+    expect(network.counters().get("web/0@1")?.receivedBytes).toBeGreaterThan(0);
     await solo.docker("restart", "--time", "0", first);
+    await wireOn(solo, network, port, first);
     await waitUntil("the other Instance after a restart", () => canPing(solo, first, "10.99.0.6"), { deadlineMs: 10_000 });
     await expect(network.apply({ ...bridge, gateway: "10.99.0.2" }, soon())).rejects.toMatchObject({ code: "in-use" });
   });

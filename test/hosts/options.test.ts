@@ -289,7 +289,7 @@ describe("secrets", () => {
     await secrets.dropOthers([]);
     expect(sizeOf(source)).toBe(0);
     await secrets.restore(REF, spec.template, true, soon());
-    await engine.resumeInstance(REF, soon());
+    await engine.resumeInstance(REF, () => Promise.resolve(), soon());
     expect(await ask("/busybox cat $PGPASSFILE")).toBe(VALUE);
     await secrets.dropOthers([{ ...REF, generation: 2 }]);
     expect(sizeOf(source)).toBe(0);

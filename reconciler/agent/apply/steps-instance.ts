@@ -119,7 +119,8 @@ async function raiseFloor(core: HostCore, { set, index, generation }: Action): P
 
 function startRequest(core: HostCore, action: Action, spec: InstanceSpec, ip: string, secrets: StartRequest["secrets"]): StartRequest {
   const { fleet, cpus } = core.settings!;
-  return { fleet, taskId: action.taskId, spec, ip, endpoint: core.parts.network.endpoint(action), cpus, secrets };
+  const endpoint = core.parts.network.endpoint(action, spec.hostPorts.length > 0);
+  return { fleet, taskId: action.taskId, spec, ip, endpoint, wire: core.wire(action), cpus, secrets };
 }
 
 /** True when exactly these containers run. */

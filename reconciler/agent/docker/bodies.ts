@@ -16,6 +16,7 @@ export interface CreateCall {
 export interface CreateBody {
   readonly Image: string;
   readonly Hostname?: string;
+  readonly NetworkDisabled?: boolean;
   readonly Entrypoint?: readonly string[];
   readonly Cmd?: readonly string[];
   readonly Env?: readonly string[];
@@ -68,6 +69,8 @@ export interface InstanceParts {
   readonly infra: { readonly image: string; readonly entrypoint: readonly string[] | null };
   /** The Instance's own resolv.conf on the host; null: Docker's. */
   readonly resolvConf: string | null;
+  /** The Instance's own /etc/hosts on the host, for app containers; null: Docker's. */
+  readonly hosts: string | null;
 }
 
 const NO_LOG = { Type: "none", Config: {} };
@@ -84,7 +87,9 @@ export function infraCreate(parts: InstanceParts): CreateCall {
   const hasSettings = Object.keys(endpoint.settings).length > 0;
   const body: CreateBody = {
     Image: infra.image,
-    Hostname: `${ref.set}-${ref.index}`.slice(-63),
+    Hostname: hostname(ref),
+    // Without it Docker would still set the namespace up, which takes as long as a network.
+    ...(isUnwired(endpoint.networkMode) ? { NetworkDisabled: true } : {}),
     ...(infra.entrypoint === null ? {} : { Entrypoint: infra.entrypoint }),
     Labels: containerLabels(owner, ref, request, { ...part, stopTimeoutMs: INFRA_STOP_MS, preStop: null }),
     StopTimeout: seconds(INFRA_STOP_MS),
@@ -129,7 +134,7 @@ export function appCreate(parts: InstanceParts, container: Container, infraId: s
       ...optionsOf(container, spec.template.runtime),
       ...createLimits(limitsOf(spec, name)),
       ...(request.cpus === null ? {} : { CpusetCpus: request.cpus }),
-      Mounts: [...resolvMounts(parts), ...appMounts(parts, container)],
+      Mounts: [...resolvMounts(parts), ...hostsMounts(parts, container), ...appMounts(parts, container)],
     },
   };
   return { name: appName(ref, name), body };
@@ -183,6 +188,16 @@ export function limitsOf(spec: InstanceSpec, container: string): ContainerLimits
   return spec.live.containers[container]!;
 }
 
+/** What the Instance calls itself. */
+export function hostname({ set, index }: InstanceRef): string {
+  return `${set}-${index}`.slice(-63);
+}
+
+/** Docker makes nothing but an empty network namespace. */
+export function isUnwired(networkMode: string): boolean {
+  return networkMode === "none";
+}
+
 /** Docker counts whole seconds. */
 export function seconds(ms: number): number {
   return Math.ceil(ms / 1_000);
@@ -198,6 +213,11 @@ function publishedPorts(spec: InstanceSpec): [string, { HostPort: string }[]][] 
 /** In each container: those that join a network get what Docker wrote for infra, not what is mounted over it. */
 function resolvMounts({ resolvConf }: InstanceParts): Mount[] {
   return resolvConf === null ? [] : [{ Type: "bind", Source: resolvConf, Target: "/etc/resolv.conf", ReadOnly: true }];
+}
+
+/** Docker writes none where it makes no network. As there, a container may change it. */
+function hostsMounts({ hosts }: InstanceParts, { readOnlyRoot }: Container): Mount[] {
+  return hosts === null ? [] : [{ Type: "bind", Source: hosts, Target: "/etc/hosts", ReadOnly: readOnlyRoot === true }];
 }
 
 /** Infra holds the volumes, so that what is in memory outlives a replaced app container. */

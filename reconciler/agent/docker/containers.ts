@@ -32,6 +32,7 @@ export interface Listed {
   readonly Names: readonly string[];
   readonly State: string;
   readonly Labels: Labels | null;
+  readonly HostConfig: { readonly NetworkMode: string };
 }
 
 /** Docker's answer to a create call. */

@@ -76,17 +76,17 @@ export function createDockerEngine(options: DockerEngineOptions): DockerEngine {
         `start of ${ref.set}/${ref.index}`,
         starts.run(signal, () => startInstance(host, ref, request, signal)),
       ),
-    resumeInstance: (ref, signal) =>
+    resumeInstance: (ref, wire, signal) =>
       says(
         `start of ${ref.set}/${ref.index}`,
-        starts.run(signal, () => resumeInstance(host, ref, signal)),
+        starts.run(signal, () => resumeInstance(host, ref, wire, signal)),
       ),
     replaceContainers: (ref, names, request, signal) =>
       says(`replacement in ${ref.set}/${ref.index}`, replaceContainers(host, ref, names, request, signal)),
     updateLimits: (ref, limits, signal) => says(`limits of ${ref.set}/${ref.index}`, updateLimits(host, ref, limits, signal)),
     stopInstance: (ref, graceMs, signal) => says(`stop of ${ref.set}/${ref.index}`, stopInstance(api, owner, ref, graceMs, signal)),
     killInstance: (ref, signal) => says(`kill of ${ref.set}/${ref.index}`, killInstance(api, owner, ref, dataRoot, signal)),
-    removeInstance: (ref, signal) => says(`removal of ${ref.set}/${ref.index}`, removeInstance(api, owner, ref, signal)),
+    removeInstance: (ref, signal) => says(`removal of ${ref.set}/${ref.index}`, removeInstance(api, owner, options.folder, ref, signal)),
     async exec(containerId, command, signal) {
       const { exitCode, output } = await says("command in a container", runIn(api, containerId, command, null, signal));
       return { exitCode, output: hide(output) };

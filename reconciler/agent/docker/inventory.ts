@@ -1,6 +1,7 @@
 import { compareInstances, compareText, sortedUnique } from "../../core/order.ts";
 import type { EngineInventory, InstanceRef, OwnedContainer } from "../ports.ts";
 import type { Api } from "./api.ts";
+import { isUnwired } from "./bodies.ts";
 import { inspect, type Inspected, type Listed } from "./containers.ts";
 import { type ContainerFacts, createInventoryCache, type InventoryCache } from "./inventory-cache.ts";
 import { type ListedImage, referencesOf } from "./image-reference.ts";
@@ -62,7 +63,7 @@ function sort(listed: readonly Listed[], owner: Owner): { readonly ours: readonl
 async function readOwned(api: Api, cache: InventoryCache, ours: readonly Ours[], signal: AbortSignal): Promise<OwnedContainer[]> {
   const containers = await eachOf(ours, INSPECTS_AT_ONCE, async ({ listed, labels }) => {
     const facts = await factsOf(api, cache, listed, signal);
-    return facts === null ? null : owned(listed.Id, labels, facts);
+    return facts === null ? null : owned(listed, labels, facts);
   });
   return strand(containers.filter((it) => it !== null).sort((a, b) => compareInstances(a, b) || compareRoles(a, b)));
 }
@@ -119,7 +120,7 @@ const STATES: Readonly<Record<string, OwnedContainer["state"]>> = {
   restarting: "running",
 };
 
-function owned(id: string, labels: OwnedLabels, facts: ContainerFacts): OwnedContainer {
+function owned({ Id: id, HostConfig }: Listed, labels: OwnedLabels, facts: ContainerFacts): OwnedContainer {
   const state = STATES[facts.state] ?? "exited";
   return {
     set: labels.set,
@@ -134,6 +135,7 @@ function owned(id: string, labels: OwnedLabels, facts: ContainerFacts): OwnedCon
     pid: state === "running" ? facts.pid : 0,
     startedAtMs: facts.startedAtMs,
     stranded: false,
+    wiredByAgent: labels.role === "infra" && isUnwired(HostConfig.NetworkMode),
     hash: labels.hash,
     labels: labels.instance,
   };

@@ -1,16 +1,22 @@
-import { randomUUID } from "node:crypto";
-import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
-import { join } from "node:path";
-import { shortHash } from "../../core/hash.ts";
 import type { ContainerLimits } from "../../core/desired.ts";
-import { type InstanceRef, type StartRequest, StepError } from "../ports.ts";
+import { type InstanceRef, type StartRequest, StepError, type Wire } from "../ports.ts";
 import type { Api } from "./api.ts";
 import { hasStatus } from "./api-error.ts";
-import { appCreate, type CreateCall, infraCreate, type InstanceParts, limitsOf, tmpfsVolumes, type VolumeBody } from "./bodies.ts";
-import { create, type Inspected, inspectOurs, listMembers, restart, start } from "./containers.ts";
+import {
+  appCreate,
+  type CreateCall,
+  infraCreate,
+  type InstanceParts,
+  isUnwired,
+  limitsOf,
+  tmpfsVolumes,
+  type VolumeBody,
+} from "./bodies.ts";
+import { create, inspect, type Inspected, inspectOurs, listMembers, restart, start } from "./containers.ts";
 import type { InfraImages } from "./infra-image.ts";
 import { isOurs, type Labels, type OwnedLabels, type Owner } from "./labels.ts";
 import { hasLimits, updateBody } from "./limits.ts";
+import { writeHosts, writeResolvConf } from "./name-files.ts";
 import { sharesNetwork } from "./processes.ts";
 import { retire } from "./stop.ts";
 
@@ -19,7 +25,7 @@ export interface Host {
   readonly api: Api;
   readonly owner: Owner;
   readonly images: InfraImages;
-  /** For resolv.conf files, which must outlive the agent. */
+  /** For files that containers mount, which must outlive the agent. */
   readonly folder: string;
 }
 
@@ -34,17 +40,28 @@ const CREATE_TRIES = 4;
 
 /** Makes the Instance run as the request says. On an empty host that is one create and one start for each container, nothing else. */
 export async function startInstance(host: Host, ref: InstanceRef, request: StartRequest, signal: AbortSignal): Promise<void> {
-  const parts = await prepare(host, ref, request, signal);
-  const infra = await ensureInfra(host, parts, signal);
+  const prepared = await prepare(host, ref, request, signal);
+  const infra = await ensureInfra(host, prepared, signal);
   const { containers } = request.spec.template;
   if (infra.found !== null) await removeOthers(host, ref, request, signal);
+  const unwired = isUnwired(infra.found?.HostConfig.NetworkMode ?? request.endpoint.networkMode);
+  const parts = unwired ? await withHosts(host, prepared) : prepared;
   const apps: Present[] = [];
   for (const container of containers) {
     apps.push(await ensure(host, appCreate(parts, container, infra.id), limitsOf(request.spec, container.name), signal));
   }
   const fresh = infra.found?.State.Running !== true;
   if (fresh) await start(host.api, infra.id, signal);
+  if (unwired) await wireInfra(host.api, infra.id, request.wire, signal);
   for (const app of apps) await run(host, app, fresh ? null : infra.found, signal);
+}
+
+/** Brings an infra container that runs to the network, if the engine did not. Resolves to its first process. */
+export async function wireInfra(api: Api, id: string, wire: Wire, signal: AbortSignal): Promise<number> {
+  const infra = await inspect(api, id, signal);
+  const pid = infra?.State.Pid ?? 0;
+  if (pid !== 0 && isUnwired(infra!.HostConfig.NetworkMode)) await wire(pid, signal);
+  return pid;
 }
 
 /** App containers of the generation that the spec does not have any more. */
@@ -62,10 +79,16 @@ export async function prepare(host: Host, ref: InstanceRef, request: StartReques
     throw new StepError("no-capability", text, { outcome: "refused" });
   }
   const infra = await host.images.ensure(signal);
-  const resolvConf = await writeResolvConf(host.folder, request.endpoint.nameservers);
-  const parts = { owner: host.owner, ref, request, infra: { image: infra.image, entrypoint: infra.entrypoint }, resolvConf };
+  const resolvConf = await writeResolvConf(host.folder, request.endpoint.resolver);
+  const { image, entrypoint } = infra;
+  const parts = { owner: host.owner, ref, request, infra: { image, entrypoint }, resolvConf, hosts: null };
   for (const volume of tmpfsVolumes(parts)) await ensureVolume(host, volume, signal);
   return parts;
+}
+
+/** With what Docker writes only for containers on a network of its own. */
+export async function withHosts({ folder }: Host, parts: InstanceParts): Promise<InstanceParts> {
+  return { ...parts, hosts: await writeHosts(folder, parts.ref, parts.request.ip) };
 }
 
 /** The infra image may have been pruned since it was looked for: then it is made anew. */
@@ -120,18 +143,4 @@ async function ensureVolume(host: Host, volume: VolumeBody, signal: AbortSignal)
   if (isOurs(made.Labels, host.owner)) return;
   const text = `the volume ${volume.Name} on ${host.owner.host} belongs to someone else`;
   throw new StepError("not-ours", text, { retry: "permanent", outcome: "refused" });
-}
-
-/** One file per list of name servers, shared by all Instances that have it; null for Docker's own. */
-async function writeResolvConf(folder: string, nameservers: readonly string[]): Promise<string | null> {
-  if (nameservers.length === 0) return null;
-  const text = nameservers.map((address) => `nameserver ${address}\n`).join("");
-  const path = join(folder, "resolv", `${shortHash(nameservers)}.conf`);
-  if ((await readFile(path, "utf8").catch(() => null)) === text) return path;
-  await mkdir(join(folder, "resolv"), { recursive: true });
-  // Several Instances start at once: each writes a file of its own, and the last one stays.
-  const written = `${path}.${randomUUID()}`;
-  await writeFile(written, text, { mode: 0o644 });
-  await rename(written, path);
-  return path;
 }

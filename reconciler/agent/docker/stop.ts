@@ -5,6 +5,7 @@ import { kill, listMembers, type Member, remove, stop } from "./containers.ts";
 import { runIn } from "./exec.ts";
 import { killByKernel } from "./kernel-kill.ts";
 import { instanceLabels, labelFilter, type Owner } from "./labels.ts";
+import { removeHosts } from "./name-files.ts";
 
 /** How long a kill waits for the engine before it turns to the kernel; the lease is over, every second counts. */
 const KILL_PATIENCE_MS = 2_000;
@@ -54,14 +55,15 @@ export async function killInstance(api: Api, owner: Owner, ref: InstanceRef, dat
   }
 }
 
-/** Containers first, infra last, then what they held. */
-export async function removeInstance(api: Api, owner: Owner, ref: InstanceRef, signal: AbortSignal): Promise<void> {
+/** Containers first, infra last, then what they held. `folder`: the agent's own, for files that they mounted. */
+export async function removeInstance(api: Api, owner: Owner, folder: string, ref: InstanceRef, signal: AbortSignal): Promise<void> {
   const members = await listMembers(api, owner, ref, signal);
   await Promise.all(members.filter(({ role }) => role === "app").map(({ id }) => remove(api, id, signal)));
   for (const { id } of members.filter(({ role }) => role === "infra")) await remove(api, id, signal);
   const query = labelFilter(instanceLabels(owner, ref));
   const { Volumes } = await api.call<{ Volumes: readonly { Name: string }[] | null }>({ method: "GET", path: "/volumes", query, signal });
   for (const { Name } of Volumes ?? []) await removeVolume(api, Name, signal);
+  await removeHosts(folder, ref);
 }
 
 async function removeVolume(api: Api, name: string, signal: AbortSignal): Promise<void> {

@@ -1,24 +1,21 @@
 import type { ContainerLimits } from "../../core/desired.ts";
-import { type InstanceRef, type StartRequest, StepError } from "../ports.ts";
+import { type InstanceRef, type StartRequest, StepError, type Wire } from "../ports.ts";
 import type { Api } from "./api.ts";
 import { ApiError } from "./api-error.ts";
-import { appCreate, limitsOf } from "./bodies.ts";
+import { appCreate, isUnwired, limitsOf } from "./bodies.ts";
 import { inspect, inspectOurs, listMembers, restart, start } from "./containers.ts";
 import { appName, infraName } from "./labels.ts";
 import { hasLimits, updateBody } from "./limits.ts";
 import { memoryInUse, sharesNetwork } from "./processes.ts";
-import { ensure, type Host, prepare } from "./start.ts";
+import { ensure, type Host, prepare, wireInfra, withHosts } from "./start.ts";
 import { retire } from "./stop.ts";
 
 /** Starts what does not run, infra first; app containers that run in a network which infra left behind are restarted. */
-export async function resumeInstance({ api, owner }: Host, ref: InstanceRef, signal: AbortSignal): Promise<void> {
+export async function resumeInstance({ api, owner }: Host, ref: InstanceRef, wire: Wire, signal: AbortSignal): Promise<void> {
   const [infra, ...apps] = await listMembers(api, owner, ref, signal);
   if (infra?.role !== "infra") throw missing(ref, owner.host);
-  let infraPid = await pidOf(api, infra.id, signal);
-  if (infraPid === 0) {
-    await start(api, infra.id, signal);
-    infraPid = await pidOf(api, infra.id, signal);
-  }
+  if ((await pidOf(api, infra.id, signal)) === 0) await start(api, infra.id, signal);
+  const infraPid = await wireInfra(api, infra.id, wire, signal);
   for (const app of apps) {
     const pid = await pidOf(api, app.id, signal);
     if (pid === 0) await start(api, app.id, signal);
@@ -45,13 +42,15 @@ export async function replaceContainers(
     const text = `${ref.set}/${ref.index} needs a new infra container: replace the Instance`;
     throw new StepError("infra-differs", text, { retry: "permanent", outcome: "refused" });
   }
-  const parts = await prepare(host, ref, request, signal);
+  const prepared = await prepare(host, ref, request, signal);
+  const parts = isUnwired(infra.HostConfig.NetworkMode) ? await withHosts(host, prepared) : prepared;
   const { containers } = request.spec.template;
   for (const name of names.filter((name) => !containers.some((container) => container.name === name))) {
     const found = await inspectOurs(host.api, host.owner, appName(ref, name), signal);
     if (found !== null) await retire(host.api, { ...found, id: found.Id, state: found.State.Status }, signal);
   }
   if (!infra.State.Running) await start(host.api, infra.Id, signal);
+  await wireInfra(host.api, infra.Id, request.wire, signal);
   for (const container of containers.filter(({ name }) => names.includes(name))) {
     const call = appCreate(parts, container, infra.Id);
     const app = await ensure(host, call, limitsOf(request.spec, container.name), signal);

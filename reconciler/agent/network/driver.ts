@@ -10,7 +10,9 @@ export interface NetworkDriver {
   check(port: PortRequest): void;
   /** True while a container is on the slot's wire. */
   isWired(slot: Pick<InstanceRef, "set" | "index">): boolean;
-  endpoint(port: PortRequest): Endpoint;
+  endpoint(port: PortRequest, publishes: boolean): Endpoint;
+  /** For an endpoint of network mode `none`; see Wire in ports.ts. */
+  wire(port: PortRequest, infraPid: number, signal: AbortSignal): Promise<void>;
   /** Makes the rates of a wire, if there is one, those of the port. */
   shape(port: PortRequest, signal: AbortSignal): Promise<void>;
   /** Takes away what is left of the slot's wires. */

@@ -6,12 +6,24 @@ export interface VethRequest {
   readonly peer: string;
   readonly mac: string;
   readonly mtu: number;
+  /** A process in whose network namespace the peer is made; the host's own when absent. */
+  readonly inside?: number;
+  /** Of which the host's end becomes a port. */
+  readonly bridge?: string;
+}
+
+/** MAC of an address: the same wherever the Instance goes, so that its neighbours need not learn a new one. */
+export function macOf(ip: string): string {
+  const bytes = ip.split(".").map((byte) => Number(byte).toString(16).padStart(2, "0"));
+  return `02:5e:${bytes.join(":")}`;
 }
 
 /** A new veth pair in the host's namespace, the host's end up; one of that name left from an attempt that broke off is replaced. */
 export async function makeVeth(run: RunCommand, request: VethRequest, signal: AbortSignal): Promise<void> {
-  const { host, peer, mac, mtu } = request;
-  const input = `link add ${host} mtu ${mtu} type veth peer name ${peer} mtu ${mtu} address ${mac}\nlink set ${host} up\n`;
+  const { host, peer, mac, mtu, inside, bridge } = request;
+  const where = inside === undefined ? "" : ` netns ${inside}`;
+  const master = bridge === undefined ? "" : ` master ${bridge}`;
+  const input = `link add ${host} mtu ${mtu} type veth peer name ${peer} mtu ${mtu} address ${mac}${where}\nlink set ${host}${master} up\n`;
   const make = (): Promise<string> => run({ program: "ip", args: ["-batch", "-"], input }, signal);
   try {
     await make();

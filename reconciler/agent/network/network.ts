@@ -2,13 +2,13 @@ import { containsAddress, parseAddress, parseCidr } from "../../core/addresses.t
 import type { NetworkSettings } from "../../core/host-settings.ts";
 import { slotKey } from "../../core/ids.ts";
 import { compareSlots } from "../../core/order.ts";
-import { type Clock, type InstanceRef, type Log, type Network, type PortRequest, StepError } from "../ports.ts";
-import { createBridgeDriver } from "./bridge/bridge-driver.ts";
+import { type Clock, type InstanceRef, type Log, type Network, type PortRequest, type Resolver, StepError } from "../ports.ts";
+import { BridgeDriver } from "./bridge/bridge-driver.ts";
 import { asStepError, createCommandRunner, type RunCommand } from "./commands.ts";
 import { createDockerNetworks, type DockerNetworks } from "./docker-networks.ts";
 import type { NetworkDriver } from "./driver.ts";
 import { createHostFiles, type HostFiles } from "./host-files.ts";
-import { readNameservers } from "./name-servers.ts";
+import { readResolver } from "./resolver.ts";
 import { OvsDriver } from "./ovs/ovs-driver.ts";
 import { StateFile } from "./state.ts";
 
@@ -28,7 +28,7 @@ export interface NetworkOptions {
   readonly run?: RunCommand;
   readonly networks?: DockerNetworks;
   readonly files?: HostFiles;
-  readonly nameservers?: () => readonly string[];
+  readonly resolver?: () => Resolver | null;
 }
 
 const OVS_RUN_FOLDER = "/run/openvswitch";
@@ -43,9 +43,10 @@ export function createNetwork(options: NetworkOptions): Network {
   const networks = options.networks ?? createDockerNetworks(dockerSocket, () => state.fleet);
   const files = options.files ?? createHostFiles(ovsRunFolder, dockerSocket);
   const run = options.run ?? createCommandRunner(ovsRunFolder);
-  const nameservers = options.nameservers ?? readNameservers;
-  const bridge = createBridgeDriver({ state, networks, files, clock, log });
-  const ovs = new OvsDriver({ file, run, networks, files, clock, log, nameservers: () => nameservers(), pluginSocket });
+  const resolver = options.resolver ?? (() => readResolver());
+  const parts = { run, networks, files, clock, log, resolver };
+  const bridge = new BridgeDriver({ ...parts, state });
+  const ovs = new OvsDriver({ ...parts, file, pluginSocket });
   return new HostNetwork(file, { bridge, ovs }, options.fleet);
 }
 
@@ -86,14 +87,23 @@ class HostNetwork implements Network {
       if (present.ingressBps === port.ingressBps && present.egressBps === port.egressBps) return this.#file.save();
       return this.shape(port, port.ingressBps, port.egressBps, signal);
     }
-    if (this.#driver().isWired(port))
-      throw refused("in-use", `the port of ${key} serves a container of generation ${present?.generation ?? "unknown"}`);
+    if (present !== undefined && this.#driver().isWired(port))
+      throw refused("in-use", `the port of ${key} serves a container of generation ${present.generation}`);
     ports.set(key, pickPort(port));
     await this.#file.save();
   }
 
-  endpoint(ref: InstanceRef): ReturnType<Network["endpoint"]> {
-    return this.#driver().endpoint(this.#port(ref, "not-ready"));
+  endpoint(ref: InstanceRef, publishes: boolean): ReturnType<Network["endpoint"]> {
+    return this.#driver().endpoint(this.#port(ref, "not-ready"), publishes);
+  }
+
+  async wire(ref: InstanceRef, infraPid: number, signal: AbortSignal): Promise<void> {
+    const port = this.#port(ref, "not-ready");
+    await stepErrors(() => this.#driver().wire(port, infraPid, signal));
+  }
+
+  isWired(slot: Pick<InstanceRef, "set" | "index">): boolean {
+    return this.#driverOrNull()?.isWired(slot) ?? false;
   }
 
   async shape(ref: InstanceRef, ingressBps: number | null, egressBps: number | null, signal: AbortSignal): Promise<void> {

@@ -142,7 +142,7 @@ export class Supervisor {
     if (containers.length === 0) return;
     const nowMs = core.parts.clock.monotonic();
     const known = this.#crashes.get(key);
-    if (containers.every((it) => isRunning(it) && !it.stranded)) {
+    if (containers.every((it) => isRunning(it) && !it.stranded && !this.#isCut(it))) {
       if (!record.started) this.#saved(core.state.put({ ...record, started: true }));
       if (known !== undefined) known.dueAtMs = Infinity;
       return;
@@ -159,6 +159,11 @@ export class Supervisor {
     else this.#alarm.setAt(crashes.dueAtMs);
   }
 
+  /** Its wire, which the agent made, is gone: someone removed the link. */
+  #isCut(container: OwnedContainer): boolean {
+    return container.wiredByAgent && !this.#core.parts.network.isWired(container);
+  }
+
   /** Infra first, then its members; in the slot's lane, so never beside a step. */
   async #resume(record: InstanceRecord, crashes: Crashes): Promise<void> {
     const core = this.#core;
@@ -173,7 +178,7 @@ export class Supervisor {
         await core.during(record, "resume", () =>
           withinTime(clock, limits, async (signal) => {
             await core.parts.secrets.restore(record, now.spec.template, core.ownsFiles, signal);
-            await core.enginePermits.run(signal, () => engine.resumeInstance(record, signal));
+            await core.enginePermits.run(signal, () => engine.resumeInstance(record, core.wire(record), signal));
           }),
         );
         core.troubles.delete(key);

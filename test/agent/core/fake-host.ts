@@ -2,7 +2,6 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Capability, ContainerLimits, HealthCheck } from "../../../reconciler/core/desired.ts";
-import type { ObservedPort } from "../../../reconciler/core/observation.ts";
 import {
   StepError,
   type Cgroups,
@@ -11,14 +10,14 @@ import {
   type EngineInventory,
   type InstanceRef,
   type Machine,
-  type Network,
   type OwnedContainer,
-  type PortRequest,
   type Probe,
   type Sampler,
   type StartRequest,
+  type Wire,
 } from "../../../reconciler/agent/ports.ts";
 import type { VirtualClock } from "../../../reconciler/sim/virtual-clock.ts";
+import { FakeNetwork } from "./fake-network.ts";
 
 /** How long the engine takes for a start. */
 const START_MS = 100;
@@ -156,10 +155,13 @@ export class FakeEngine implements Engine {
     for (const part of parts) this.#put(ref, request, part);
   }
 
-  async resumeInstance(ref: InstanceRef, signal: AbortSignal): Promise<void> {
+  async resumeInstance(ref: InstanceRef, wire: Wire, signal: AbortSignal): Promise<void> {
     this.calls.push(`resume ${nameOf(ref)}`);
     await this.#answer("resumeInstance", signal, START_MS);
-    for (const it of this.of(ref)) if (it.state !== "running" || it.stranded) this.#run({ ...it, stranded: false });
+    for (const it of this.of(ref)) {
+      if (it.state !== "running" || it.stranded) this.#run({ ...it, stranded: false });
+      if (it.wiredByAgent) await wire(this.containers.get(it.id)!.pid, signal);
+    }
   }
 
   async replaceContainers(ref: InstanceRef, names: readonly string[], request: StartRequest, signal: AbortSignal): Promise<void> {
@@ -222,7 +224,8 @@ export class FakeEngine implements Engine {
     };
     const { set, index, generation } = ref;
     const rest = { state: "created", exitCode: null, oomKilled: false, pid: 0, startedAtMs: null, stranded: false } as const;
-    this.#run({ set, index, generation, id, role: part.role, container: part.name, hash: part.hash, labels, ...rest });
+    const wiredByAgent = part.role === "infra" && request.endpoint.networkMode === "none";
+    this.#run({ set, index, generation, id, role: part.role, container: part.name, hash: part.hash, labels, wiredByAgent, ...rest });
   }
 
   #run(container: OwnedContainer): void {
@@ -261,59 +264,6 @@ export class FakeEngine implements Engine {
     } finally {
       if (!READS.includes(call)) this.atOnce--;
     }
-  }
-}
-
-export class FakeNetwork implements Network {
-  readonly wires = new Map<string, PortRequest>();
-  readonly calls: string[] = [];
-  drivers: Capability[] = ["ovs", "tc"];
-  applyFails: Error | null = null;
-
-  capabilities(): readonly Capability[] {
-    return this.drivers;
-  }
-
-  apply(): Promise<void> {
-    this.calls.push("apply");
-    return this.applyFails === null ? Promise.resolve() : Promise.reject(this.applyFails);
-  }
-
-  attach(port: PortRequest): Promise<void> {
-    this.calls.push(`attach ${nameOf(port)}`);
-    this.wires.set(`${port.set}/${port.index}`, port);
-    return Promise.resolve();
-  }
-
-  endpoint(): ReturnType<Network["endpoint"]> {
-    return { networkMode: "test", settings: {}, publish: false, nameservers: [] };
-  }
-
-  shape(ref: InstanceRef, ingressBps: number | null, egressBps: number | null): Promise<void> {
-    this.calls.push(`shape ${nameOf(ref)} ${ingressBps} ${egressBps}`);
-    return Promise.resolve();
-  }
-
-  detach({ set, index }: Pick<InstanceRef, "set" | "index">): Promise<void> {
-    this.calls.push(`detach ${set}/${index}`);
-    this.wires.delete(`${set}/${index}`);
-    return Promise.resolve();
-  }
-
-  ports(): readonly ObservedPort[] {
-    return [...this.wires.values()].map(({ set, index, generation, ip }) => ({ set, index, generation, ip }));
-  }
-
-  repair(): Promise<void> {
-    return Promise.resolve();
-  }
-
-  counters(): ReturnType<Network["counters"]> {
-    return new Map([...this.wires.values()].map((port) => [nameOf(port), { receivedBytes: 1, sentBytes: 2 }]));
-  }
-
-  close(): Promise<void> {
-    return Promise.resolve();
   }
 }
 

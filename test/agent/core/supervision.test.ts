@@ -88,6 +88,19 @@ describe("supervision", () => {
     expect(resumes()).toBe(1);
   });
 
+  it("wires an Instance again whose wire of our own somebody removed", async () => {
+    at.host.network.byAgent = true;
+    await at.bringUp();
+    at.host.network.wired.add("web/0");
+    await at.pass(1_000);
+    expect(resumes()).toBe(0);
+    at.host.network.wired.clear();
+    await at.pass(20_000);
+    const infra = at.host.engine.of(WEB).find(({ role }) => role === "infra")!;
+    expect(at.host.network.calls.at(-1)).toBe(`wire web/0@1 ${infra.pid}`);
+    expect(resumes()).toBe(1);
+  });
+
   it("leaves stopped what was stopped on purpose, over restarts of agent and machine", async () => {
     await at.bringUp();
     await at.codes(step("stopInstance", { graceMs: 1 }));
@@ -118,6 +131,7 @@ describe("supervision", () => {
       cpus: null,
       secrets: new Map(),
       endpoint: at.host.network.endpoint(),
+      wire: () => Promise.resolve(),
     };
     void at.host.engine.startInstance(WEB, late);
     await at.pass(1_000);
@@ -261,6 +275,7 @@ describe("the lease", () => {
       cpus: null,
       secrets: new Map(),
       endpoint: at.host.network.endpoint(),
+      wire: () => Promise.resolve(),
     };
     void at.host.engine.startInstance(WEB, request);
     at.host.engine.wake();

@@ -155,6 +155,7 @@ export class FakeEngine {
       Names: [`/${name}`],
       State: status,
       Labels: body.Labels,
+      HostConfig: body.HostConfig,
     }));
     return all.filter(matches(query));
   }

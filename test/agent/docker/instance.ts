@@ -17,8 +17,8 @@ export const NO_LIMITS: ContainerLimits = {
   writeIops: null,
 };
 
-/** Joins nothing, publishes nothing. */
-export const NO_NETWORK: Endpoint = { networkMode: "none", settings: {}, publish: false, nameservers: [] };
+/** Docker makes no network, and whoever should does not either. */
+export const NO_NETWORK: Endpoint = { networkMode: "none", settings: {}, publish: false, resolver: null };
 
 /** A container of busybox that sleeps, with what the test changes. */
 export function container(name: string, change: Partial<Container> = {}): Container {
@@ -86,6 +86,7 @@ export function startRequest(spec: InstanceSpec, change: Partial<StartRequest> =
     spec,
     ip: "10.9.0.7",
     endpoint: NO_NETWORK,
+    wire: () => Promise.resolve(),
     cpus: null,
     secrets: new Map(),
     ...change,

@@ -65,9 +65,18 @@ describe("inventory", () => {
       pid: process.pid,
       startedAtMs: Date.UTC(2026, 0, 1),
       stranded: false,
+      wiredByAgent: false,
     };
     expect(containers).toEqual([
-      { ...both, id: "id1", role: "infra", container: "infra", hash: infraHash, labels: { ...labels, image: "test/busybox:1" } },
+      {
+        ...both,
+        id: "id1",
+        role: "infra",
+        container: "infra",
+        wiredByAgent: true,
+        hash: infraHash,
+        labels: { ...labels, image: "test/busybox:1" },
+      },
       { ...both, id: "id2", role: "app", container: "web", hash: containerHashes["web"], labels: { ...labels, image: "test/busybox:1" } },
     ]);
     expect(foreign).toEqual(["foreign-x", "foreign-y"]);

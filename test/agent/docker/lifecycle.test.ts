@@ -11,6 +11,7 @@ import { container, instanceSpec, NO_LIMITS, startRequest } from "./instance.ts"
 const fixture = useEngine();
 const web = container("web");
 const side = container("side", { stopTimeoutMs: 9_000 });
+const wire = (): Promise<void> => Promise.resolve();
 const both = startRequest(instanceSpec({ containers: [web, side] }));
 
 async function started(request = both): Promise<void> {
@@ -140,22 +141,22 @@ describe("resume", () => {
     await started();
     await fixture.engine.stopInstance(REF, 1_000, never());
     fixture.fake.calls.length = 0;
-    await fixture.engine.resumeInstance(REF, never());
+    await fixture.engine.resumeInstance(REF, wire, never());
     expect(writes()).toEqual(["POST /containers/id1/start", "POST /containers/id2/start", "POST /containers/id3/start"]);
     fixture.fake.calls.length = 0;
-    await fixture.engine.resumeInstance(REF, never());
+    await fixture.engine.resumeInstance(REF, wire, never());
     expect(writes()).toEqual([]);
   });
 
   test("restarts one whose network is not infra's", async () => {
     await started();
     fixture.fake.byName(APP)!.pid = 2 ** 22;
-    await fixture.engine.resumeInstance(REF, never());
+    await fixture.engine.resumeInstance(REF, wire, never());
     expect(writes()).toEqual(["POST /containers/id2/restart"]);
   });
 
   test("needs infra", async () => {
-    expect(await failure(fixture.engine.resumeInstance(REF, never()))).toMatchObject({ code: "not-found", outcome: "refused" });
+    expect(await failure(fixture.engine.resumeInstance(REF, wire, never()))).toMatchObject({ code: "not-found", outcome: "refused" });
   });
 });
 

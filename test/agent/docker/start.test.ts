@@ -1,11 +1,13 @@
 import { existsSync, readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { APP, failure, INFRA, never, REF, useEngine } from "./engine-fixture.ts";
+import type { Endpoint } from "../../../reconciler/agent/ports.ts";
 import type { FakeEngine, SeenCall } from "./fake-engine.ts";
 import { container, instanceSpec, NO_LIMITS, NO_NETWORK, startRequest } from "./instance.ts";
 
 const fixture = useEngine();
 const plain = startRequest(instanceSpec({ containers: [container("web")] }));
+const ON_NETWORK: Endpoint = { ...NO_NETWORK, networkMode: "setpoint" };
 const HAPPY = ["POST /containers/create", "POST /containers/create", "POST /containers/id1/start", "POST /containers/id2/start"];
 
 function created(fake: FakeEngine): SeenCall[] {
@@ -14,7 +16,7 @@ function created(fake: FakeEngine): SeenCall[] {
 
 describe("start on an empty host", () => {
   test("is one create and one start for each container, and no other call", async () => {
-    await fixture.engine.startInstance(REF, plain, never());
+    await fixture.engine.startInstance(REF, { ...plain, endpoint: ON_NETWORK }, never());
     expect(fixture.fake.steps()).toEqual(HAPPY);
     expect(fixture.fake.calls.filter(({ path }) => path === "/version")).toHaveLength(1);
   });
@@ -45,14 +47,14 @@ describe("start on an empty host", () => {
       networkMode: "setpoint",
       settings: { DriverOpts: { ip: "10.9.0.7/24" } },
       publish: true,
-      nameservers: ["10.9.0.53"],
+      resolver: { nameservers: ["10.9.0.53"], search: ["lab.example"], options: ["ndots:2", "edns0"] },
     };
     await fixture.engine.startInstance(REF, startRequest(spec, { endpoint, cpus: "2-3" }), never());
     const sent = fixture.fake.calls.filter(({ body }) => body !== undefined).map(({ path, query, body }) => ({ path, query, body }));
     const text = JSON.stringify(sent, null, 2).replaceAll(fixture.fake.folder, "FOLDER");
     await expect(`${text}\n`).toMatchFileSnapshot("start.bodies.txt");
     const [{ Source }] = (created(fixture.fake)[0]!.body as { HostConfig: { Mounts: [{ Source: string }] } }).HostConfig.Mounts;
-    expect(readFileSync(Source, "utf8")).toBe("nameserver 10.9.0.53\n");
+    expect(readFileSync(Source, "utf8")).toBe("nameserver 10.9.0.53\nsearch lab.example\noptions ndots:2 edns0\n");
   });
 
   test("speaks the API both know", async () => {

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { type Command, CommandError, type RunCommand } from "../../../reconciler/agent/network/commands.ts";
 import type { DockerNetwork, DockerNetworks } from "../../../reconciler/agent/network/docker-networks.ts";
 import { createNetwork } from "../../../reconciler/agent/network/network.ts";
-import type { Network, PortRequest } from "../../../reconciler/agent/ports.ts";
+import type { Network, PortRequest, Resolver } from "../../../reconciler/agent/ports.ts";
 import type { NetworkSettings } from "../../../reconciler/core/host-settings.ts";
 
 interface FakePort {
@@ -41,17 +41,24 @@ export class FakeHost {
   /** By name; the value is the other end. */
   readonly links = new Map<string, string>();
   readonly limits = new Map<string, number>();
+  /** Docker's bridge, once a network was made; by link, the bridge it is a port of. */
+  readonly masters = new Map<string, string>();
+  /** By pid: what was configured inside. */
+  readonly inside = new Map<number, string>();
   readonly bridges = new Map<string, { ids: Record<string, string>; columns: Record<string, string> }>();
   readonly ports = new Map<string, FakePort>();
   flows: { cookie: string; text: string }[] = [];
   /** Links whose address was announced, oldest first. */
   readonly announced: string[] = [];
   switchRun = "1";
+  /** Docker makes its bridges on this machine, not on another. */
+  dockerIsHere = true;
   readonly networks: DockerNetwork[] = [];
   readonly lines: string[] = [];
   /** Called before each command; may throw or never resolve. */
   before: (line: string) => Promise<void> | void = () => {};
   nowMs = 1_000_000;
+  resolver: Resolver | null = { nameservers: ["192.0.2.53"], search: [], options: [] };
   #qos: string | null = null;
   #made: Network[] = [];
 
@@ -70,7 +77,13 @@ export class FakeHost {
   /** A new run of the agent on this host. */
   agent(): Network {
     const note = (fields: object, message: string): void => void this.lines.push(`${message} ${JSON.stringify(fields)}`);
-    const networks: DockerNetworks = { ensure: async (wanted) => void this.networks.push(wanted) };
+    const networks: DockerNetworks = {
+      ensure: async (wanted) => {
+        this.networks.push(wanted);
+        const bridge = wanted.options["com.docker.network.bridge.name"];
+        if (bridge !== undefined && this.dockerIsHere) this.links.set(bridge, "");
+      },
+    };
     const network = createNetwork({
       stateFolder: join(this.folder, "state"),
       pluginSocket: this.pluginSocket,
@@ -82,13 +95,23 @@ export class FakeHost {
       networks,
       files: {
         links: () => [...this.links.keys()].map((name) => `${name}: 100 1 0 0 0 0 0 0 200 2 0 0 0 0 0 0`).join("\n"),
+        hasLink: (name) => this.links.has(name),
+        bridgeOf: (link) => this.masters.get(link) ?? "",
+        routesOf: (pid) => (this.inside.get(pid)?.includes("route add default") === true ? "eth0\t00000000\t0101630A\t0003" : ""),
+        hasIpv6: () => true,
         switchRun: () => this.switchRun,
         engineRun: () => "1",
       },
-      nameservers: () => ["192.0.2.53"],
+      resolver: () => this.resolver,
     });
     this.#made.push(network);
     return network;
+  }
+
+  /** What a command that ends badly throws. */
+  fails(line: string, stderr: string): CommandError {
+    const [program, ...args] = line.split(" ") as [string, ...string[]];
+    return new CommandError({ program, args }, "exit", stderr);
   }
 
   get pluginSocket(): string {
@@ -127,8 +150,10 @@ export class FakeHost {
     switch (program) {
       case "ip":
         return this.#ip(command, input);
-      case "ethtool":
       case "nsenter":
+        this.#enter(args, input);
+        return "";
+      case "ethtool":
         return "";
       case "tc":
         return this.#tc(args);
@@ -143,16 +168,29 @@ export class FakeHost {
 
   #ip(command: Command, input: string): string {
     const [verb, ...args] = command.args;
-    const added = /link add (\S+) .*peer name (\S+)/.exec(verb === "-batch" ? input : `link ${args.join(" ")}`);
+    const lines = verb === "-batch" || verb === "-force" ? input : `link ${args.join(" ")}`;
+    const added = /link add (\S+) .*peer name (\S+)(?: .*netns (\d+))?/.exec(lines);
     if (added !== null) {
       if (this.links.has(added[1]!)) throw new CommandError(command, "exit", "RTNETLINK answers: File exists");
-      this.links.set(added[1]!, added[2]!).set(added[2]!, added[1]!);
-    } else if (args[0] === "del") {
+      this.links.set(added[1]!, added[2]!);
+      if (added[3] === undefined) this.links.set(added[2]!, added[1]!);
+      else this.inside.set(Number(added[3]), "");
+    }
+    for (const [, link, master] of lines.matchAll(/link set (\S+) master (\S+)/g)) {
+      if (!this.links.has(master!)) throw new CommandError(command, "exit", "Error: argument is wrong: Device does not exist");
+      this.masters.set(link!, master!);
+    }
+    if (args[0] === "del") {
       if (!this.links.has(args[1]!)) throw new CommandError(command, "exit", `Cannot find device "${args[1]}"`);
       this.links.delete(this.links.get(args[1]!)!);
       this.links.delete(args[1]!);
     }
     return "";
+  }
+
+  #enter(args: readonly string[], input: string): void {
+    const pid = Number(/--net=\/proc\/(\d+)\//.exec(args.join(" "))?.[1] ?? 0);
+    if (args.includes("-batch")) this.inside.set(pid, input);
   }
 
   #tc(args: readonly string[]): string {

@@ -2,7 +2,6 @@ import { describe, expect, test } from "vitest";
 import {
   announcementPacket,
   bridgeFlows,
-  macOf,
   parseFlows,
   portCookie,
   portFlows,
@@ -11,6 +10,7 @@ import {
   replacePort,
   summarize,
 } from "../../../reconciler/agent/network/ovs/flows.ts";
+import { macOf } from "../../../reconciler/agent/network/links.ts";
 import { burstBytes, limitInside, limitLink, parseLimits } from "../../../reconciler/agent/network/tc/shaping.ts";
 
 const WEB = { link: "spaaa", ip: "10.99.1.7", mac: macOf("10.99.1.7"), open: true };

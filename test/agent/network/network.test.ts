@@ -4,7 +4,7 @@ import { once } from "node:events";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { createDockerNetworks } from "../../../reconciler/agent/network/docker-networks.ts";
-import { readNameservers } from "../../../reconciler/agent/network/name-servers.ts";
+import { readResolver } from "../../../reconciler/agent/network/resolver.ts";
 import { portCookie } from "../../../reconciler/agent/network/ovs/flows.ts";
 import { FakeDocker } from "./docker-calls.ts";
 import { FakeHost, port, SETTINGS, soon } from "./fake-host.ts";
@@ -56,7 +56,7 @@ describe("ports", () => {
     const network = host.agent();
     await expect(network.attach(port(), soon())).rejects.toMatchObject({ code: "not-ready" });
     await network.apply(BRIDGE_SETTINGS, soon());
-    expect(() => network.endpoint(port())).toThrow("web/0 has no port of generation 1 on this host");
+    expect(() => network.endpoint(port(), false)).toThrow("web/0 has no port of generation 1 on this host");
     await expect(network.shape(port(), 1e6, 1e6, soon())).rejects.toMatchObject({ code: "not-found" });
   });
 
@@ -65,25 +65,12 @@ describe("ports", () => {
     await network.apply(SETTINGS, soon());
     await network.attach(port(), soon());
     const docker = new FakeDocker(host.pluginSocket);
-    await docker.create("aaaabbbbccccdddd", network.endpoint(port()));
+    await docker.create("aaaabbbbccccdddd", network.endpoint(port(), false));
     await docker.join("aaaabbbbccccdddd");
     await expect(network.attach(port({ generation: 2 }), soon())).rejects.toMatchObject({ code: "in-use" });
     await network.detach(port(), soon());
     expect([host.ports.size, host.links.size, host.flowsOf(portCookie("lab", "10.99.1.7")).length]).toEqual([0, 0, 0]);
   });
-});
-
-test("Docker's own bridge: one network, addresses by Docker, ports published", async () => {
-  const network = host.agent();
-  await network.apply(BRIDGE_SETTINGS, soon());
-  const options = { "com.docker.network.bridge.name": "sp0", "com.docker.network.driver.mtu": "1450" };
-  expect(host.networks).toEqual([
-    { name: "setpoint-lab", driver: "bridge", subnet: { cidr: "10.99.1.0/24", gateway: "10.99.1.1" }, options },
-  ]);
-  await network.attach(port({ ingressBps: 1e6 }), soon());
-  const settings = { IPAMConfig: { IPv4Address: "10.99.1.7" } };
-  expect(network.endpoint(port())).toEqual({ networkMode: "setpoint-lab", settings, publish: true, nameservers: [] });
-  expect([network.capabilities(), host.commands, existsSync(host.pluginSocket)]).toEqual([[], [], false]);
 });
 
 describe("Open vSwitch", () => {
@@ -125,7 +112,7 @@ describe("Open vSwitch", () => {
     host.addForeignPort("tap0", "sp0");
     await network.attach(port({ ingressBps: 5e6 }), soon());
     const docker = new FakeDocker(host.pluginSocket);
-    await docker.create("aaaabbbbccccdddd", network.endpoint(port()));
+    await docker.create("aaaabbbbccccdddd", network.endpoint(port(), false));
     await docker.join("aaaabbbbccccdddd");
     host.takePeer("scaaaabbbbccc");
     const sorted = (): string[] => host.flows.map(({ cookie, text }) => `${cookie} ${text}`).sort();
@@ -157,7 +144,7 @@ describe("Open vSwitch", () => {
     await network.apply(SETTINGS, soon());
     await network.attach(port(), soon());
     const docker = new FakeDocker(host.pluginSocket);
-    await docker.create("aaaabbbbccccdddd", network.endpoint(port()));
+    await docker.create("aaaabbbbccccdddd", network.endpoint(port(), false));
     await docker.join("aaaabbbbccccdddd");
     expect([...network.counters()]).toEqual([["web/0@1", { receivedBytes: 200, sentBytes: 100 }]]);
   });
@@ -167,7 +154,7 @@ describe("Open vSwitch", () => {
     await first.apply(SETTINGS, soon());
     await first.attach(port({ vlan: 20, egressBps: 5e6 }), soon());
     const docker = new FakeDocker(host.pluginSocket);
-    await docker.create("aaaabbbbccccdddd", first.endpoint(port()));
+    await docker.create("aaaabbbbccccdddd", first.endpoint(port(), false));
     await docker.join("aaaabbbbccccdddd");
     host.takePeer("scaaaabbbbccc");
     await first.close();
@@ -230,14 +217,18 @@ describe("Docker's networks", () => {
 test("name servers are those that an Instance can reach", () => {
   const files: Record<string, string> = {
     "/etc/resolv.conf": "search x\nnameserver 127.0.0.53\nnameserver ::1\n",
-    "/run/systemd/resolve/resolv.conf": "nameserver 192.0.2.1\nnameserver 192.0.2.2\n",
+    "/run/systemd/resolve/resolv.conf":
+      "nameserver 192.0.2.1\nnameserver 192.0.2.2\noptions edns0 trust-ad\ndomain old\nsearch lab.example .\n",
   };
   const read = (path: string): string => {
     const text = files[path];
     if (text === undefined) throw new Error("ENOENT");
     return text;
   };
-  expect(readNameservers(read)).toEqual(["192.0.2.1", "192.0.2.2"]);
+  const nameservers = ["192.0.2.1", "192.0.2.2"];
+  expect(readResolver(read)).toEqual({ nameservers, search: ["lab.example"], options: ["edns0", "trust-ad"] });
   delete files["/run/systemd/resolve/resolv.conf"];
-  expect(readNameservers(read)).toEqual([]);
+  expect(readResolver(read)).toBeNull();
+  delete files["/etc/resolv.conf"];
+  expect(readResolver(read)).toEqual({ nameservers: [], search: [], options: [] });
 });

@@ -26,7 +26,7 @@ afterEach(() => host.remove());
 
 /** All that Docker does until the container runs. */
 async function start(id = ID, ref = port()): Promise<void> {
-  await docker.create(id, network.endpoint(ref));
+  await docker.create(id, network.endpoint(ref, false));
   const joined = await docker.join(id);
   expect(joined).toMatchObject({ status: 200 });
   host.takePeer(`sc${id.slice(0, 11)}`);
@@ -60,7 +60,7 @@ describe("the protocol", () => {
 
   test("a container's start: address and MAC at CreateEndpoint, link and route at Join", async () => {
     await network.attach(port({ vlan: 20, ingressBps: 50e6, egressBps: 20e6 }), soon());
-    expect((await docker.create(ID, network.endpoint(port()))).body).toEqual({
+    expect((await docker.create(ID, network.endpoint(port(), false))).body).toEqual({
       Interface: { Address: "10.99.1.7/24", MacAddress: "02:5e:0a:63:01:07" },
     });
     expect(host.commands).toEqual([]);
@@ -87,18 +87,18 @@ describe("the protocol", () => {
   test("what Docker gave itself is not answered, and must fit", async () => {
     await network.attach(port(), soon());
     const given = { Address: "10.99.1.7/24", AddressIPv6: "", MacAddress: "02:42:00:00:00:09" };
-    expect((await docker.create(ID, network.endpoint(port()), given)).body).toEqual({ Interface: {} });
+    expect((await docker.create(ID, network.endpoint(port(), false), given)).body).toEqual({ Interface: {} });
     await docker.join(ID);
     await eventually(() => host.flowsOf(COOKIE).length === 3);
     expect(host.flowsOf(COOKIE)[0]).toContain("dl_src=02:42:00:00:00:09");
-    const other = await docker.create("ffff", network.endpoint(port()), { ...given, Address: "10.99.1.8/24" });
+    const other = await docker.create("ffff", network.endpoint(port(), false), { ...given, Address: "10.99.1.8/24" });
     expect(other).toEqual({ status: 500, body: { Err: "the port of web/0@1 has the address 10.99.1.7/24, not 10.99.1.8/24" } });
   });
 
   test("every call may come twice", async () => {
     await network.attach(port(), soon());
-    await docker.create(ID, network.endpoint(port()));
-    const first = await docker.create(ID, network.endpoint(port()));
+    await docker.create(ID, network.endpoint(port(), false));
+    const first = await docker.create(ID, network.endpoint(port(), false));
     expect(first.body).toEqual({ Interface: { Address: "10.99.1.7/24", MacAddress: "02:5e:0a:63:01:07" } });
     expect((await docker.join(ID)).status).toBe(200);
     expect((await docker.join(ID)).status).toBe(200);
@@ -130,7 +130,7 @@ describe("refusals are sentences", () => {
     ],
   ])("%s", async (_name, more, sentence) => {
     await network.attach(port(), soon());
-    const endpoint = network.endpoint(port());
+    const endpoint = network.endpoint(port(), false);
     await network.detach(port(), soon());
     const options = { ...(endpoint.settings["DriverOpts"] as object), ...more };
     const answer = await docker.create(ID, { ...endpoint, settings: { DriverOpts: options } });
@@ -139,10 +139,10 @@ describe("refusals are sentences", () => {
 
   test("an older generation and another address", async () => {
     await network.attach(port(), soon());
-    const old = network.endpoint(port());
+    const old = network.endpoint(port(), false);
     await network.attach(port({ generation: 2, ip: "10.99.1.8" }), soon());
     expect((await docker.create(ID, old)).body).toEqual({ Err: "the port of web/0 is generation 2's; generation 1 may not use it" });
-    const options = { ...(network.endpoint(port({ generation: 2 })).settings["DriverOpts"] as object), "setpoint.ip": "10.99.1.7" };
+    const options = { ...(network.endpoint(port({ generation: 2 }), false).settings["DriverOpts"] as object), "setpoint.ip": "10.99.1.7" };
     expect((await docker.create(ID, { ...old, settings: { DriverOpts: options } })).body).toEqual({
       Err: "the container was made for 10.99.1.7, the port of web/0@2 has 10.99.1.8",
     });
@@ -150,7 +150,7 @@ describe("refusals are sentences", () => {
 
   test("a tool that fails is told in its own words, and the next try succeeds", async () => {
     await network.attach(port(), soon());
-    await docker.create(ID, network.endpoint(port()));
+    await docker.create(ID, network.endpoint(port(), false));
     host.before = (line) => {
       if (line.includes("add-port")) throw new Error("ovs-vsctl: unix:/run/openvswitch/db.sock: database connection failed");
     };
@@ -189,7 +189,7 @@ describe("refusals are sentences", () => {
 describe("limits before traffic", () => {
   test("an Instance with a limit sends nothing until it is in place", async () => {
     await network.attach(port({ egressBps: 20e6 }), soon());
-    await docker.create(ID, network.endpoint(port()));
+    await docker.create(ID, network.endpoint(port(), false));
     let tries = 0;
     host.before = (line) => {
       if (line.startsWith("nsenter") && ++tries < 4) throw new Error('Cannot find device "eth0"');
@@ -234,7 +234,7 @@ describe("what a crash leaves", () => {
 
   test.each([1, 2, 3, 4, 5])("the agent dies at command %i of a Join: all of it is collected, and a new start works", async (at) => {
     await network.attach(port({ ingressBps: 50e6 }), soon());
-    await docker.create(ID, network.endpoint(port()));
+    await docker.create(ID, network.endpoint(port(), false));
     let count = 0;
     host.before = () => {
       if (++count >= at) throw new Error("the agent is gone");

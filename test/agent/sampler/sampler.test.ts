@@ -26,6 +26,7 @@ function container(change: Partial<OwnedContainer> = {}): OwnedContainer {
     exitCode: null,
     oomKilled: false,
     stranded: false,
+    wiredByAgent: false,
     pid: PID,
     startedAtMs: 0,
     hash: "h",

@@ -32,10 +32,10 @@ export function networkOf(host: RigHost, lines: Lines = []): Network {
     log: { info: note, warn: note, error: note },
     run,
     files: {
-      ...createHostFiles(host.path("/run/openvswitch"), host.path(DOCKER_SOCKET)),
+      ...createHostFiles(host.path("/run/openvswitch"), host.path(DOCKER_SOCKET), host.path("/")),
       links: () => readFileSync(`/proc/${host.initPid}/net/dev`, "utf8"),
     },
-    nameservers: () => [],
+    resolver: () => ({ nameservers: [], search: [], options: [] }),
   });
 }
 
@@ -43,30 +43,52 @@ export function portRequest(ref: Partial<PortRequest> & { readonly set: string; 
   return { index: 0, generation: 1, vlan: null, ingressBps: null, egressBps: null, ...ref };
 }
 
+export interface ContainerOptions {
+  readonly command?: readonly string[];
+  /** As one that has ports of the host. */
+  readonly publishes?: boolean;
+}
+
 /** Attaches the port and starts a container on it, as the agent does for infra. Resolves to the container's name. */
-export async function startOn(host: RigHost, network: Network, port: PortRequest, command?: readonly string[]): Promise<string> {
+export async function startOn(host: RigHost, network: Network, port: PortRequest, options: ContainerOptions = {}): Promise<string> {
   await network.attach(port, AbortSignal.timeout(10_000));
-  const name = await createOn(host, network, port, command);
+  const name = await createOn(host, network, port, options);
   await host.engine.call("POST", `/containers/${name}/start`);
+  if (options.publishes !== true) await wireOn(host, network, port, name);
   return name;
 }
 
-export async function createOn(host: RigHost, network: Network, ref: InstanceRef, command?: readonly string[]): Promise<string> {
-  const { networkMode, settings } = network.endpoint(ref);
+/** What the agent does once infra runs, where Docker leaves it without network. */
+export async function wireOn(host: RigHost, network: Network, ref: InstanceRef, name: string): Promise<void> {
+  if (network.endpoint(ref, false).networkMode === "none") await network.wire(ref, await pidOf(host, name), AbortSignal.timeout(10_000));
+}
+
+/** First process of a container, as the host numbers it. */
+export async function pidOf(host: RigHost, container: string): Promise<number> {
+  return Number(await host.docker("inspect", "--format", "{{.State.Pid}}", container));
+}
+
+export async function createOn(
+  host: RigHost,
+  network: Network,
+  ref: InstanceRef,
+  { command, publishes = false }: ContainerOptions = {},
+): Promise<string> {
+  const { networkMode, settings } = network.endpoint(ref, publishes);
   const name = `${ref.set}-${ref.index}-${ref.generation}`;
   await host.engine.call("POST", `/containers/create?name=${name}`, {
     Image: IMAGES.sleeper,
     Cmd: command,
     HostConfig: { NetworkMode: networkMode },
-    NetworkingConfig: { EndpointsConfig: { [networkMode]: settings } },
+    ...(networkMode === "none" ? { NetworkDisabled: true } : { NetworkingConfig: { EndpointsConfig: { [networkMode]: settings } } }),
   });
   return name;
 }
 
 /** Runs a program of the machine in a container's network. */
 export async function inside(host: RigHost, container: string, argv: readonly string[], deadlineMs = 30_000): Promise<string> {
-  const sandbox = await host.docker("inspect", "--format", "{{.NetworkSettings.SandboxKey}}", container);
-  return (await host.exec(["nsenter", `--net=${sandbox}`, "--", ...argv], { deadlineMs })).stdout;
+  const pid = await pidOf(host, container);
+  return (await host.exec(["nsenter", `--net=/proc/${pid}/ns/net`, "--", ...argv], { deadlineMs })).stdout;
 }
 
 export async function canPing(host: RigHost, container: string, ip: string, ...more: readonly string[]): Promise<boolean> {

@@ -124,12 +124,6 @@ export function parseFlows(dump: string): Flow[] {
   return [...dump.matchAll(/^ *cookie=(0x[0-9a-f]+), *(.*)$/gm)].map((match) => ({ cookie: match[1]!, text: match[2]! }));
 }
 
-/** MAC of an address: the same wherever the Instance goes, so that its neighbours need not learn a new one. */
-export function macOf(ip: string): string {
-  const bytes = ip.split(".").map((byte) => Number(byte).toString(16).padStart(2, "0"));
-  return `02:5e:${bytes.join(":")}`;
-}
-
 /** An ARP announcement (RFC 5227): tells switches and neighbours where the address is now. Hex, with Ethernet header. */
 export function announcementPacket(ip: string, mac: string): string {
   const macHex = mac.replaceAll(":", "");

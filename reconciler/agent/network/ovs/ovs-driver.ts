@@ -1,7 +1,7 @@
 import type { Capability } from "../../../core/desired.ts";
 import type { NetworkSettings } from "../../../core/host-settings.ts";
 import { describeError } from "../../../sys/log.ts";
-import { type Clock, type Endpoint, type InstanceRef, type Log, type PortRequest, StepError } from "../../ports.ts";
+import { type Clock, type Endpoint, type InstanceRef, type Log, type PortRequest, type Resolver, StepError } from "../../ports.ts";
 import type { RunCommand } from "../commands.ts";
 import { type DockerNetworks, EngineUnreachable } from "../docker-networks.ts";
 import { dockerNetworkName, type NetworkDriver } from "../driver.ts";
@@ -24,7 +24,7 @@ export interface OvsDriverParts {
   readonly files: HostFiles;
   readonly clock: Clock;
   readonly log: Log;
-  readonly nameservers: () => readonly string[];
+  readonly resolver: () => Resolver | null;
   /** `…/plugins/NAME.sock`: NAME is the driver's name for Docker. */
   readonly pluginSocket: string;
 }
@@ -90,6 +90,7 @@ export class OvsDriver implements NetworkDriver {
 
   endpoint({ set, index, generation, ip }: PortRequest): Endpoint {
     const { fleet } = this.#parts.file.state;
+    const resolver = this.#parts.resolver();
     const options = {
       [OPTION.fleet]: fleet,
       [OPTION.set]: set,
@@ -101,8 +102,14 @@ export class OvsDriver implements NetworkDriver {
       networkMode: dockerNetworkName(fleet),
       settings: { DriverOpts: options },
       publish: false,
-      nameservers: this.#parts.nameservers(),
+      resolver: resolver === null || resolver.nameservers.length === 0 ? null : resolver,
     };
+  }
+
+  /** Docker wires here, through our plugin: an infra container without its network was made for another driver. */
+  wire({ set, index }: PortRequest): Promise<void> {
+    const text = `the containers of ${set}/${index} were made for Docker's bridge, the host has Open vSwitch now: replace the Instance`;
+    return Promise.reject(new StepError("network-failed", text, { retry: "permanent", outcome: "refused" }));
   }
 
   async shape(port: PortRequest, signal: AbortSignal): Promise<void> {

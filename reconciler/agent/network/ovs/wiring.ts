@@ -7,8 +7,8 @@ import type { EndpointHandler, EndpointRequest, JoinAnswer } from "../plugin/pro
 import type { EndpointRecord, StateFile } from "../state.ts";
 import { limitInside, limitLink } from "../tc/shaping.ts";
 import type { FlowGuard } from "./flow-guard.ts";
-import { type GuardedPort, macOf } from "./flows.ts";
-import { completeChecksums, makeVeth, removeLink } from "../links.ts";
+import type { GuardedPort } from "./flows.ts";
+import { completeChecksums, macOf, makeVeth, removeLink } from "../links.ts";
 import { portOf } from "./overhaul.ts";
 import { hostLink, type OvsSwitch, peerLink } from "./switch.ts";
 
