@@ -1,15 +1,10 @@
-import type { RunCommand } from "./commands.ts";
-import { CommandError } from "./commands.ts";
+import { type Command, CommandError, type RunCommand } from "./commands.ts";
 
 export interface VethRequest {
   readonly host: string;
   readonly peer: string;
   readonly mac: string;
   readonly mtu: number;
-  /** A process in whose network namespace the peer is made; the host's own when absent. */
-  readonly inside?: number;
-  /** Of which the host's end becomes a port. */
-  readonly bridge?: string;
 }
 
 /** MAC of an address: the same wherever the Instance goes, so that its neighbours need not learn a new one. */
@@ -18,19 +13,21 @@ export function macOf(ip: string): string {
   return `02:5e:${bytes.join(":")}`;
 }
 
-/** A new veth pair in the host's namespace, the host's end up; one of that name left from an attempt that broke off is replaced. */
+/** A new veth pair in the host's namespace, the host's end up. */
 export async function makeVeth(run: RunCommand, request: VethRequest, signal: AbortSignal): Promise<void> {
-  const { host, peer, mac, mtu, inside, bridge } = request;
-  const where = inside === undefined ? "" : ` netns ${inside}`;
-  const master = bridge === undefined ? "" : ` master ${bridge}`;
-  const input = `link add ${host} mtu ${mtu} type veth peer name ${peer} mtu ${mtu} address ${mac}${where}\nlink set ${host}${master} up\n`;
-  const make = (): Promise<string> => run({ program: "ip", args: ["-batch", "-"], input }, signal);
+  const { host, peer, mac, mtu } = request;
+  const input = `link add ${host} mtu ${mtu} type veth peer name ${peer} mtu ${mtu} address ${mac}\nlink set ${host} up\n`;
+  await makeLink(run, host, { program: "ip", args: ["-batch", "-"], input }, signal);
+}
+
+/** Runs a command that makes a link; one of that name left from an attempt that broke off is replaced. */
+export async function makeLink(run: RunCommand, link: string, command: Command, signal: AbortSignal): Promise<void> {
   try {
-    await make();
+    await run(command, signal);
   } catch (error) {
     if (!(error instanceof CommandError) || !error.stderr.includes("File exists")) throw error;
-    await removeLink(run, host, signal);
-    await make();
+    await removeLink(run, link, signal);
+    await run(command, signal);
   }
 }
 

@@ -98,6 +98,8 @@ export class FakeHost {
         hasLink: (name) => this.links.has(name),
         bridgeOf: (link) => this.masters.get(link) ?? "",
         routesOf: (pid) => (this.inside.get(pid)?.includes("route add default") === true ? "eth0\t00000000\t0101630A\t0003" : ""),
+        indexOf: (link) => [...this.links.keys()].indexOf(link) + 1,
+        ownPid: () => 1,
         hasIpv6: () => true,
         switchRun: () => this.switchRun,
         engineRun: () => "1",
@@ -151,7 +153,7 @@ export class FakeHost {
       case "ip":
         return this.#ip(command, input);
       case "nsenter":
-        this.#enter(args, input);
+        this.#enter(command, input);
         return "";
       case "ethtool":
         return "";
@@ -169,12 +171,10 @@ export class FakeHost {
   #ip(command: Command, input: string): string {
     const [verb, ...args] = command.args;
     const lines = verb === "-batch" || verb === "-force" ? input : `link ${args.join(" ")}`;
-    const added = /link add (\S+) .*peer name (\S+)(?: .*netns (\d+))?/.exec(lines);
+    const added = /link add (\S+) .*peer name (\S+)/.exec(lines);
     if (added !== null) {
       if (this.links.has(added[1]!)) throw new CommandError(command, "exit", "RTNETLINK answers: File exists");
-      this.links.set(added[1]!, added[2]!);
-      if (added[3] === undefined) this.links.set(added[2]!, added[1]!);
-      else this.inside.set(Number(added[3]), "");
+      this.links.set(added[1]!, added[2]!).set(added[2]!, added[1]!);
     }
     for (const [, link, master] of lines.matchAll(/link set (\S+) master (\S+)/g)) {
       if (!this.links.has(master!)) throw new CommandError(command, "exit", "Error: argument is wrong: Device does not exist");
@@ -188,9 +188,17 @@ export class FakeHost {
     return "";
   }
 
-  #enter(args: readonly string[], input: string): void {
-    const pid = Number(/--net=\/proc\/(\d+)\//.exec(args.join(" "))?.[1] ?? 0);
-    if (args.includes("-batch")) this.inside.set(pid, input);
+  /** In a namespace: the links of the host that it makes from there, and what it configures. */
+  #enter(command: Command, input: string): void {
+    if (!command.args.includes("-batch")) return;
+    const [made, ...lines] = input.split("\n");
+    const [, link, index] = /^link add (\S+) netns 1 .*master if(\d+) up type veth peer name eth0 /.exec(made!)!;
+    if (this.links.has(link!)) throw new CommandError(command, "exit", "RTNETLINK answers: File exists");
+    const bridge = [...this.links.keys()][Number(index) - 1];
+    if (bridge === undefined) throw new CommandError(command, "exit", "Error: argument is wrong: Device does not exist");
+    this.links.set(link!, "inside");
+    this.masters.set(link!, bridge);
+    this.inside.set(Number(/--net=\/proc\/(\d+)\//.exec(command.args.join(" "))![1]), lines.join("\n"));
   }
 
   #tc(args: readonly string[]): string {

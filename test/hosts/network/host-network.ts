@@ -34,6 +34,8 @@ export function networkOf(host: RigHost, lines: Lines = []): Network {
     files: {
       ...createHostFiles(host.path("/run/openvswitch"), host.path(DOCKER_SOCKET), host.path("/")),
       links: () => readFileSync(`/proc/${host.initPid}/net/dev`, "utf8"),
+      // As the host numbers it.
+      ownPid: () => 1,
     },
     resolver: () => ({ nameservers: [], search: [], options: [] }),
   });

@@ -4,9 +4,9 @@ import type { NetworkSettings } from "../../../core/host-settings.ts";
 import { slotKey } from "../../../core/ids.ts";
 import { instanceKey } from "../../instance-key.ts";
 import type { InstanceRef, PortRequest } from "../../ports.ts";
-import { CommandError, type RunCommand } from "../commands.ts";
+import { type Command, CommandError, type RunCommand } from "../commands.ts";
 import type { HostFiles } from "../host-files.ts";
-import { macOf, makeVeth, parseLinkCounters, removeLink } from "../links.ts";
+import { macOf, makeLink, parseLinkCounters, removeLink } from "../links.ts";
 
 type Slot = Pick<InstanceRef, "set" | "index">;
 
@@ -48,11 +48,10 @@ export class Wires {
 
   /** One that broke off halfway is made anew. */
   async make(port: PortRequest, settings: NetworkSettings, infraPid: number, signal: AbortSignal): Promise<void> {
-    const { bridge, mtu } = settings;
+    const { bridge } = settings;
     const link = this.#link(port);
     if (this.#files.hasLink(link) && HAS_DEFAULT_ROUTE.test(this.#files.routesOf(infraPid))) return this.join([port], bridge, signal);
-    await makeVeth(this.#run, { host: link, peer: INSIDE, mac: macOf(port.ip), mtu, inside: infraPid, bridge }, signal);
-    await this.#run(configure(infraPid, port.ip, settings, this.#files.hasIpv6()), signal);
+    await makeLink(this.#run, link, this.#wiring(link, port, settings, infraPid), signal);
   }
 
   /** Makes the links of these slots ports of the bridge, those that are not. */
@@ -88,15 +87,20 @@ export class Wires {
   #link({ set, index }: Slot): string {
     return `sp${hash("sha256", `${this.#fleet()}/${slotKey(set, index)}`, "hex").slice(0, 11)}`;
   }
-}
 
-/** An address of version 6 would only be of the link, and is none of ours. */
-function configure(infraPid: number, ip: string, { cidr, gateway }: NetworkSettings, hasIpv6: boolean): Parameters<RunCommand>[0] {
-  const lines = [
-    ...(hasIpv6 ? [`link set ${INSIDE} addrgenmode none`] : []),
-    `addr add ${ip}/${parseCidr(cidr)!.prefix} dev ${INSIDE}`,
-    `link set ${INSIDE} up`,
-    `route add default via ${gateway} dev ${INSIDE}`,
-  ];
-  return { program: "nsenter", args: [`--net=/proc/${infraPid}/ns/net`, "ip", "-batch", "-"], input: `${lines.join("\n")}\n` };
+  /**
+   * All of it by one program, which works in the Instance's namespace: each start of a program costs milliseconds. From there the host is that of
+   * our own process and the bridge has a number only. An address of version 6 would be of the link alone, and is none of ours.
+   */
+  #wiring(link: string, { ip }: PortRequest, { cidr, gateway, bridge, mtu }: NetworkSettings, infraPid: number): Command {
+    const host = `${link} netns ${this.#files.ownPid()} mtu ${mtu} master if${this.#files.indexOf(bridge)} up`;
+    const lines = [
+      `link add ${host} type veth peer name ${INSIDE} mtu ${mtu} address ${macOf(ip)}`,
+      ...(this.#files.hasIpv6() ? [`link set ${INSIDE} addrgenmode none`] : []),
+      `addr add ${ip}/${parseCidr(cidr)!.prefix} dev ${INSIDE}`,
+      `link set ${INSIDE} up`,
+      `route add default via ${gateway} dev ${INSIDE}`,
+    ];
+    return { program: "nsenter", args: [`--net=/proc/${infraPid}/ns/net`, "ip", "-batch", "-"], input: `${lines.join("\n")}\n` };
+  }
 }
