@@ -1,3 +1,4 @@
+import { statfsSync } from "node:fs";
 import { createServer, request, type Server } from "node:http";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -6,11 +7,13 @@ import { AGENT_SOCKET, DOCKER_SOCKET, type RigHost } from "./rig/host.ts";
 import { IMAGES, imageArchive } from "./rig/images.ts";
 import { RIG_PATH, startInNamespaces } from "./rig/process.ts";
 import { createRig, type Rig } from "./rig/rig.ts";
-import { waitFor } from "./rig/wait.ts";
+import { waitFor, waitUntil } from "./rig/wait.ts";
 
 const MAIN = join(import.meta.dirname, "../../reconciler/main.ts");
 const NOBODY = "65534";
-const SETTLE_MS = 60_000;
+const SETTLE_MS = 120_000;
+/** Long: a machine short of CPU takes many times as long. */
+const PATIENCE_MS = 120_000;
 
 let rig: Rig;
 let host: RigHost;
@@ -71,7 +74,7 @@ async function says(verb: readonly string[], ...sentences: readonly string[]): P
     return sentences.every((sentence) => last.text.includes(sentence)) ? true : null;
   };
   const evidence = (): string => `it says: ${last.text}\n${host.logTails(8)}`;
-  await waitFor(`${verb.join(" ")} to say ${sentences.join(" … ")}`, ask, { deadlineMs: 25_000, everyMs: 200, evidence });
+  await waitFor(`${verb.join(" ")} to say ${sentences.join(" … ")}`, ask, { deadlineMs: PATIENCE_MS, everyMs: 200, evidence });
 }
 
 interface Finding {
@@ -87,6 +90,20 @@ async function check(part: string, { docker = DOCKER_SOCKET, as = "0" } = {}): P
   const argv = [process.execPath, MAIN, "agent", "check", "-o", "json", "--docker", docker, "--docker-root", join(host.folder, "docker")];
   const { exitCode, stdout } = await host.exec([...who, ...argv], { anyExit: true });
   return { exitCode, ...(JSON.parse(stdout) as Finding[]).find((finding) => finding.part === part)! };
+}
+
+/**
+ * Leaves nothing free in the file system of a folder. Who replaced a file at that moment freed the old one, and each small file of his found
+ * room from then on: it is filled again until nothing gets free any more.
+ */
+async function fill(folder: string): Promise<void> {
+  let looks = 0;
+  const isFull = async (): Promise<boolean> => {
+    looks = statfsSync(host.path(folder)).bavail === 0 ? looks + 1 : 0;
+    await host.exec(["dd", "if=/dev/zero", `of=${folder}/fill`, "bs=4k", "oflag=append", "conv=notrunc"], { anyExit: true });
+    return looks === 3;
+  };
+  await waitUntil(`${folder} to stay full`, isFull, { deadlineMs: PATIENCE_MS, everyMs: 1_000 });
 }
 
 /** Another agent in place of the host's own while `work` runs. */
@@ -113,7 +130,9 @@ test("an image that is nowhere, and no registry in reach", async () => {
 });
 
 test("a port of the host that another program has", async () => {
-  const other = host.exec(["busybox", "nc", "-l", "-p", "8099"], { deadlineMs: 60_000, anyExit: true });
+  const other = host.exec(["busybox", "nc", "-l", "-p", "8099"], { deadlineMs: 2 * PATIENCE_MS, anyExit: true });
+  const listens = async (): Promise<boolean> => (await host.exec(["ss", "-Hltn", "sport = :8099"])).stdout !== "";
+  await waitUntil("the other program to listen", listens, { deadlineMs: PATIENCE_MS });
   fleet.commit({ "port.yaml": setManifest("port", IMAGES.web, "ports: [{ name: http, port: 8080, hostPort: 8099 }]") });
   await says(
     ["explain", "port/0"],
@@ -224,20 +243,24 @@ test("no room for the agent's own state", async () => {
     return { kill: () => host.killAgent() };
   };
   await withAgent(start, async () => {
-    await says(["status"], "hosts 1 of 1 reachable");
-    await host.exec(["dd", "if=/dev/zero", `of=${state}/fill`, "bs=4k"], { anyExit: true });
+    // What it starts while there is room proves that this agent, no earlier one, is heard, and has its settings and its network.
+    fleet.commit({ "room.yaml": setManifest("room", IMAGES.sleeper) });
+    await fleet.settled(SETTLE_MS);
+    await fill(state);
     fleet.commit({ "state.yaml": setManifest("state", IMAGES.sleeper) });
     const told = `the agent's state folder ${state}/network can't be used: the disk is full`;
     await says(["explain", "state/0"], told, "[agent-state]. What to do: Free disk space or mend permissions");
     await host.exec(["rm", `${state}/fill`]);
     await fleet.settled(SETTLE_MS);
   });
-  fleet.commit({ "state.yaml": null });
+  fleet.commit({ "room.yaml": null, "state.yaml": null });
 });
 
 test("no room on Docker's disk", async () => {
   const disk = join(host.folder, "docker");
-  await host.exec(["dd", "if=/dev/zero", `of=${disk}/fill`, "bs=64k"], { anyExit: true });
+  // What is still to be removed would make room.
+  await fleet.settled(SETTLE_MS);
+  await fill(disk);
   expect(await check("disk")).toMatchObject({
     state: "lacking",
     found: `0 free in ${disk}`,
