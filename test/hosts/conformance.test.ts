@@ -130,7 +130,7 @@ async function rates(): Promise<void> {
   const rateOf = async (client: WorldContainer, requiredBps: number, direction: "from" | "to", seconds: number): Promise<Measurement> => {
     const run = async (argv: readonly string[]): Promise<string> => (await inNetworkOf(host, client.id, argv, 30_000)).stdout;
     const measure = (): Promise<Measurement> => measureRate(run, { server: server.ip, seconds, requiredBps, direction });
-    return await waitFor(`iperf3 from ${client.slot}`, measure, { deadlineMs: 60_000, everyMs: 200 });
+    return await waitFor(`iperf3 from ${client.slot}`, measure, { everyMs: 200 });
   };
   try {
     for (const [name, bps, direction] of [
@@ -191,6 +191,6 @@ async function writes(): Promise<void> {
   world = await fleet.world();
   const { id } = container("setpoint.writer-0.g1.app");
   await host.docker("exec", "--detach", id, "dd", "if=/dev/zero", "of=/fill", "bs=64k", "count=3200", "oflag=direct");
-  await waitUntil("the first write", () => readCounters(locator, { id, pid: 0 }).writtenBytes > 0, { deadlineMs: 30_000 });
+  await waitUntil("the first write", () => readCounters(locator, { id, pid: 0 }).writtenBytes > 0);
   await conforms("write throttle", async () => ({ figure: await measureIoThrottle(locator, { id, pid: 0 }, WRITE_BPS, 3), fair: true }));
 }

@@ -185,7 +185,7 @@ export async function inNetworkOf(
   host: RigHost,
   containerId: string,
   argv: readonly string[],
-  deadlineMs = 15_000,
+  deadlineMs = 60_000,
 ): Promise<CommandResult> {
   const pid = await host.docker("inspect", "--format", "{{.State.Pid}}", containerId);
   return host.exec(["nsenter", `--net=/proc/${pid}/ns/net`, ...argv], { deadlineMs, anyExit: true });

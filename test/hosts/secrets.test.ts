@@ -140,7 +140,7 @@ test("a value that changes reaches files without a restart, and variables when t
   put("api", "token", NEW_IN_FILE);
   put("db", "password", `${IN_VARIABLE}-2`);
   for (const app of before) {
-    await waitUntil("the file is new", async () => (await inside(app, "cat $TOKEN_FILE")) === NEW_IN_FILE, { deadlineMs: 20_000 });
+    await waitUntil("the file is new", async () => (await inside(app, "cat $TOKEN_FILE")) === NEW_IN_FILE);
     expect(await inside(app, "echo $DB_PASSWORD")).toBe(IN_VARIABLE);
   }
   expect((await apps()).map(({ id }) => id)).toEqual(before.map(({ id }) => id));

@@ -7,13 +7,11 @@ import { AGENT_SOCKET, DOCKER_SOCKET, type RigHost } from "./rig/host.ts";
 import { IMAGES, imageArchive } from "./rig/images.ts";
 import { RIG_PATH, startInNamespaces } from "./rig/process.ts";
 import { createRig, type Rig } from "./rig/rig.ts";
-import { waitFor, waitUntil } from "./rig/wait.ts";
+import { PATIENCE_MS, waitFor, waitUntil } from "./rig/wait.ts";
 
 const MAIN = join(import.meta.dirname, "../../reconciler/main.ts");
 const NOBODY = "65534";
 const SETTLE_MS = 120_000;
-/** Long: a machine short of CPU takes many times as long. */
-const PATIENCE_MS = 120_000;
 
 let rig: Rig;
 let host: RigHost;
@@ -103,7 +101,7 @@ async function fill(folder: string): Promise<void> {
     await host.exec(["dd", "if=/dev/zero", `of=${folder}/fill`, "bs=4k", "oflag=append", "conv=notrunc"], { anyExit: true });
     return looks === 3;
   };
-  await waitUntil(`${folder} to stay full`, isFull, { deadlineMs: PATIENCE_MS, everyMs: 1_000 });
+  await waitUntil(`${folder} to stay full`, isFull, { everyMs: 1_000 });
 }
 
 /** Another agent in place of the host's own while `work` runs. */
@@ -132,7 +130,7 @@ test("an image that is nowhere, and no registry in reach", async () => {
 test("a port of the host that another program has", async () => {
   const other = host.exec(["busybox", "nc", "-l", "-p", "8099"], { deadlineMs: 2 * PATIENCE_MS, anyExit: true });
   const listens = async (): Promise<boolean> => (await host.exec(["ss", "-Hltn", "sport = :8099"])).stdout !== "";
-  await waitUntil("the other program to listen", listens, { deadlineMs: PATIENCE_MS });
+  await waitUntil("the other program to listen", listens);
   fleet.commit({ "port.yaml": setManifest("port", IMAGES.web, "ports: [{ name: http, port: 8080, hostPort: 8099 }]") });
   await says(
     ["explain", "port/0"],
