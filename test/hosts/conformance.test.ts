@@ -184,8 +184,7 @@ async function writes(): Promise<void> {
   const enforced = canThrottle(locator, { id: container("setpoint.busy-0.g1.app").id, pid: 0 }) && statSync(rig.folder).dev > 255;
   if (!enforced) {
     rows.set("write throttle", "not on this machine: its kernel has none, or there is no disk below Docker");
-    const told = async (): Promise<boolean> => (await fleet.tell("explain", "writer/0")).stdout.includes("1 without cgroup");
-    return await waitUntil("explain to say what the host lacks", told, { deadlineMs: 30_000, everyMs: 200 });
+    return await fleet.says(["explain", "writer/0"], "1 without cgroup");
   }
   await fleet.settled(SETTLE_MS);
   world = await fleet.world();
