@@ -169,7 +169,7 @@ describe("supervision", () => {
     expect(await instance()).toEqual({ phase: "running", healthy: true, message: "" });
   });
 
-  it("puts files back before it starts containers again", async () => {
+  it("puts files of secrets back before it starts containers again", async () => {
     await at.bringUp();
     at.host.engine.crash(WEB);
     await at.pass(3_000);
@@ -177,7 +177,7 @@ describe("supervision", () => {
     expect(at.host.engine.running()).toEqual(["web/0@1"]);
   });
 
-  it("brings files up to date every few seconds, and keeps those of what is there", async () => {
+  it("brings files of secrets up to date every few seconds, and keeps those of what is there", async () => {
     await at.bringUp();
     const before = at.secrets.calls.length;
     await at.pass(11_000);
