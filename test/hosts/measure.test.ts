@@ -1,5 +1,6 @@
 import { spawn } from "node:child_process";
 import { expect, test } from "vitest";
+import { conforms, type Look } from "./measure/conforms.ts";
 import { formatMeasurements, type Measurement, measurement } from "./measure/measurement.ts";
 import { measureRate, parseIperf } from "./measure/network.ts";
 
@@ -21,6 +22,30 @@ test("a measurement says how far off it is; the table lines up", () => {
       "io throttle          -         -  not here",
     ].join("\n"),
   );
+});
+
+/** Looks one after the other, as `17 fair` or `17 busy`, at what should be 100. */
+function looks(...seen: readonly string[]): () => Promise<Look> {
+  const left = seen.map((look) => look.split(" ") as [string, "fair" | "busy"]);
+  return () => {
+    const [measured, when] = left.length > 1 ? left.shift()! : left[0]!;
+    return Promise.resolve({ figure: measurement(100, Number(measured), "bit/s"), fair: when === "fair" });
+  };
+}
+
+test("a limit conforms by a fair look; one too high never, one too low only where the machine had no time at all", async () => {
+  const measured = async (look: () => Promise<Look>, options?: { readonly orBusy: boolean }): Promise<number> =>
+    (await conforms("rate", look, options)).figure.measured;
+  expect(await measured(looks("95 busy", "40 fair", "91 fair"))).toBe(91);
+  await expect(measured(looks("50 busy", "111 busy", "100 fair"))).rejects.toThrow(
+    "rate: off by -50.0 % on a busy machine, 11.0 % on a busy machine",
+  );
+  await expect(measured(looks("95 busy", "89 fair"))).rejects.toThrow("off by -5.0 % on a busy machine, -11.0 %, -11.0 %");
+  await expect(measured(looks("95 busy"))).rejects.toThrow("off by -5.0 % on a busy machine");
+  const orBusy = { orBusy: true };
+  expect(await measured(looks("30 busy", "60 busy", "50 busy"), orBusy)).toBe(60);
+  await expect(measured(looks("30 busy", "60 fair", "50 busy"), orBusy)).rejects.toThrow("off by");
+  await expect(measured(looks("30 busy", "111 busy"), orBusy)).rejects.toThrow("11.0 %");
 });
 
 test("iperf3's own words come through", () => {
