@@ -198,12 +198,7 @@ async function containersOf(host: RigHost): Promise<readonly WorldContainer[]> {
 }
 
 /** Runs a program of the host in the network of a container. */
-export async function inNetworkOf(
-  host: RigHost,
-  containerId: string,
-  argv: readonly string[],
-  deadlineMs = 60_000,
-): Promise<CommandResult> {
+export async function inNetworkOf(host: RigHost, containerId: string, argv: readonly string[]): Promise<CommandResult> {
   const pid = await host.docker("inspect", "--format", "{{.State.Pid}}", containerId);
-  return host.exec(["nsenter", `--net=/proc/${pid}/ns/net`, ...argv], { deadlineMs, anyExit: true });
+  return host.exec(["nsenter", `--net=/proc/${pid}/ns/net`, ...argv], { anyExit: true });
 }

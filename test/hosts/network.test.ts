@@ -28,7 +28,7 @@ function settings(rig: Rig, host: RigHost): NetworkSettings {
 }
 
 function soon(): AbortSignal {
-  return AbortSignal.timeout(30_000);
+  return AbortSignal.timeout(60_000);
 }
 
 /** In user space a tunnel's own address must be on a bridge of the switch. */

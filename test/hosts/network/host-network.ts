@@ -44,7 +44,7 @@ export function portRequest(ref: Partial<PortRequest> & { readonly set: string; 
 
 /** Attaches the port and starts a container on it, as the agent does for infra. Resolves to the container's name. */
 export async function startOn(host: RigHost, network: Network, port: PortRequest, command?: readonly string[]): Promise<string> {
-  await network.attach(port, AbortSignal.timeout(10_000));
+  await network.attach(port, AbortSignal.timeout(60_000));
   const name = await createOn(host, network, port, command);
   await host.engine.call("POST", `/containers/${name}/start`);
   return name;
@@ -63,9 +63,9 @@ export async function createOn(host: RigHost, network: Network, ref: InstanceRef
 }
 
 /** Runs a program of the machine in a container's network. */
-export async function inside(host: RigHost, container: string, argv: readonly string[], deadlineMs = 30_000): Promise<string> {
+export async function inside(host: RigHost, container: string, argv: readonly string[]): Promise<string> {
   const sandbox = await host.docker("inspect", "--format", "{{.NetworkSettings.SandboxKey}}", container);
-  return (await host.exec(["nsenter", `--net=${sandbox}`, "--", ...argv], { deadlineMs })).stdout;
+  return (await host.exec(["nsenter", `--net=${sandbox}`, "--", ...argv])).stdout;
 }
 
 export async function canPing(host: RigHost, container: string, ip: string, ...more: readonly string[]): Promise<boolean> {

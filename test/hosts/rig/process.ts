@@ -22,7 +22,7 @@ export interface CommandOptions {
 
 /** Runs a program to its end; rejects when it fails, with what it wrote to stderr. Killed at the deadline. */
 export function run(argv: readonly string[], options: CommandOptions = {}): Promise<CommandResult> {
-  const deadlineMs = options.deadlineMs ?? 30_000;
+  const deadlineMs = options.deadlineMs ?? 60_000;
   const [program, ...args] = argv as [string, ...string[]];
   const env = { PATH: RIG_PATH, HOME: "/nonexistent", ...options.env };
   const child = spawn(program, args, { cwd: "/", env, stdio: ["pipe", "pipe", "pipe"], timeout: deadlineMs, killSignal: "SIGKILL" });
