@@ -121,16 +121,20 @@ const FAULTS: readonly Fault[] = [
   { name: "no network between the reconciler and a host: what must not run twice stops there before it starts elsewhere", ...cutOff("a") },
 ];
 
-test.each(FAULTS.map((fault) => [fault.name, fault] as const))("%s", async (_name, fault) => {
-  await fault.begin();
-  await fleet.killReconciler();
-  await fleet.startReconciler();
-  await fault.during?.();
-  await fault.end?.();
-  const former = before;
-  const after = await endsConverged();
-  if (fault.spares !== undefined) expect(idsOn(after, fault.spares)).toEqual(idsOn(former, fault.spares));
-});
+test.each(FAULTS.map((fault) => [fault.name, fault] as const))(
+  "%s",
+  async (_name, fault) => {
+    await fault.begin();
+    await fleet.killReconciler();
+    await fleet.startReconciler();
+    await fault.during?.();
+    await fault.end?.();
+    const former = before;
+    const after = await endsConverged();
+    if (fault.spares !== undefined) expect(idsOn(after, fault.spares)).toEqual(idsOn(former, fault.spares));
+  },
+  2 * SETTLE_MS,
+);
 
 function saysEngineAway(host: string): Promise<void> {
   const holds = async (): Promise<boolean> =>
