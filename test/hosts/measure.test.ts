@@ -45,6 +45,8 @@ test("a limit conforms by a fair look; one too high never, one too low only wher
   await expect(measured(looks("95 busy"))).rejects.toThrow("off by -5.0 % on a busy machine");
   const orBusy = { orBusy: true };
   expect(await measured(looks("30 busy", "60 busy", "50 busy"), orBusy)).toBe(60);
+  expect(await measured(looks("9 fair", "88 busy", "40 fair", "76 fair"), orBusy)).toBe(88);
+  await expect(measured(looks("9 fair", "88 busy", "80 fair"), orBusy)).rejects.toThrow("off by");
   await expect(measured(looks("30 busy", "60 fair", "50 busy"), orBusy)).rejects.toThrow("off by");
   await expect(measured(looks("30 busy", "111 busy"), orBusy)).rejects.toThrow("11.0 %");
 });
