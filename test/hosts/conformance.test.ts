@@ -1,18 +1,17 @@
 import { statSync } from "node:fs";
 import { loadavg } from "node:os";
-import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type CgroupLocator, createCgroupLocator } from "../../reconciler/agent/cgroup/locate.ts";
-import { createFleet, inNetworkOf, type TestFleet, type WorldContainer } from "./fleet.ts";
+import { createFleet, type TestFleet, type WorldContainer } from "./fleet.ts";
 import { poolManifest } from "./manifests.ts";
+import { conforms as looksRight, type Look } from "./measure/conforms.ts";
 import { canThrottle, measureCpuQuota, measureIoThrottle, measureMemoryLimit, readCounters } from "./measure/container.ts";
 import { formatMeasurements, type Measurement } from "./measure/measurement.ts";
-import { measureRate } from "./measure/network.ts";
+import { lookAtRate, startIperf } from "./measure/rate.ts";
 import { DOCKER_SOCKET, type RigHost } from "./rig/host.ts";
 import { IMAGES } from "./rig/images.ts";
-import { RIG_PATH, startInNamespaces } from "./rig/process.ts";
 import { createRig, type Rig } from "./rig/rig.ts";
-import { waitFor, waitUntil } from "./rig/wait.ts";
+import { waitUntil } from "./rig/wait.ts";
 
 const MIB = 2 ** 20;
 const SETTLE_MS = 120_000;
@@ -22,11 +21,6 @@ const FROM_BPS = 10e6;
 const CPU_MILLIS = 200;
 const MEMORY_BYTES = 48 * MIB;
 const WRITE_BPS = 2 * MIB;
-
-const MOST_ERROR_PERCENT = 10;
-const MOST_LOOKS = 8;
-/** Two Instances without limits move this much of what the limit allows where the machine has time for it. */
-const ENOUGH_TIMES = 3;
 
 let rig: Rig;
 let host: RigHost;
@@ -89,26 +83,13 @@ function container(name: string): WorldContainer {
   return found;
 }
 
-/** One look at a limit. `fair`: the machine had the time to use up what is allowed. */
-interface Look {
-  readonly figure: Measurement;
-  readonly fair: boolean;
-}
-
-/**
- * Looks until the machine had time for it, and the figure is right. More than is allowed is wrong, however busy the machine is; a limit that
- * is too low is so in each look, and one that is too high shows in those that are fair.
- */
+/** As measure/conforms.ts says; the last look at it is shown in the table. */
 async function conforms(name: string, look: () => Promise<Look>): Promise<void> {
-  const seen: string[] = [];
-  for (let looks = 0; looks < MOST_LOOKS; looks++) {
-    const { figure, fair } = await look();
-    rows.set(name, figure);
-    seen.push(`${figure.errorPercent.toFixed(1)} %${fair ? "" : " on a busy machine"}`);
-    if (figure.errorPercent > MOST_ERROR_PERCENT) break;
-    if (fair && figure.errorPercent >= -MOST_ERROR_PERCENT) return;
-  }
-  throw new Error(`${name}: off by ${seen.join(", ")}`);
+  await looksRight(name, async () => {
+    const seen = await look();
+    rows.set(name, seen.figure);
+    return seen;
+  });
 }
 
 test("what a manifest allows is what a container gets: rates, CPU, memory, writes", async () => {
@@ -119,31 +100,16 @@ test("what a manifest allows is what a container gets: rates, CPU, memory, write
 });
 
 async function rates(): Promise<void> {
-  const [server, peer, slow] = [
+  const [server, free, limited] = [
     container("setpoint.free-0.g1.app"),
     container("setpoint.free-1.g1.app"),
     container("setpoint.slow-0.g1.app"),
   ];
-  const pid = await host.docker("inspect", "--format", "{{.State.Pid}}", server.id);
-  const argv = ["nsenter", `--net=/proc/${pid}/ns/net`, "iperf3", "--server"];
-  const iperf = await startInNamespaces(host.initPid, argv, { log: join(host.folder, "log/iperf3.log"), env: { PATH: RIG_PATH } });
-  const rateOf = async (client: WorldContainer, requiredBps: number, direction: "from" | "to", seconds: number): Promise<Measurement> => {
-    const run = async (argv: readonly string[]): Promise<string> => (await inNetworkOf(host, client.id, argv, 30_000)).stdout;
-    const measure = (): Promise<Measurement> => measureRate(run, { server: server.ip, seconds, requiredBps, direction });
-    return await waitFor(`iperf3 from ${client.slot}`, measure, { deadlineMs: 60_000, everyMs: 200 });
-  };
+  const iperf = await startIperf(host, server.id);
+  const lab = { host, server: server.ip, free: free.id, limited: limited.id };
   try {
-    for (const [name, bps, direction] of [
-      ["rate to an Instance", TO_BPS, "to"],
-      ["rate from an Instance", FROM_BPS, "from"],
-    ] as const) {
-      await conforms(name, async () => {
-        const before = await rateOf(peer, bps, direction, 1);
-        const figure = await rateOf(slow, bps, direction, 2);
-        const after = await rateOf(peer, bps, direction, 1);
-        return { figure, fair: Math.min(before.measured, after.measured) >= ENOUGH_TIMES * bps };
-      });
-    }
+    await conforms("rate to an Instance", () => lookAtRate(lab, TO_BPS, "to"));
+    await conforms("rate from an Instance", () => lookAtRate(lab, FROM_BPS, "from"));
   } finally {
     await iperf.kill();
   }
@@ -184,13 +150,12 @@ async function writes(): Promise<void> {
   const enforced = canThrottle(locator, { id: container("setpoint.busy-0.g1.app").id, pid: 0 }) && statSync(rig.folder).dev > 255;
   if (!enforced) {
     rows.set("write throttle", "not on this machine: its kernel has none, or there is no disk below Docker");
-    const told = async (): Promise<boolean> => (await fleet.tell("explain", "writer/0")).stdout.includes("1 without cgroup");
-    return await waitUntil("explain to say what the host lacks", told, { deadlineMs: 30_000, everyMs: 200 });
+    return await fleet.says(["explain", "writer/0"], "1 without cgroup");
   }
   await fleet.settled(SETTLE_MS);
   world = await fleet.world();
   const { id } = container("setpoint.writer-0.g1.app");
   await host.docker("exec", "--detach", id, "dd", "if=/dev/zero", "of=/fill", "bs=64k", "count=3200", "oflag=direct");
-  await waitUntil("the first write", () => readCounters(locator, { id, pid: 0 }).writtenBytes > 0, { deadlineMs: 30_000 });
+  await waitUntil("the first write", () => readCounters(locator, { id, pid: 0 }).writtenBytes > 0);
   await conforms("write throttle", async () => ({ figure: await measureIoThrottle(locator, { id, pid: 0 }, WRITE_BPS, 3), fair: true }));
 }

@@ -42,7 +42,7 @@ async function endsConverged(): Promise<ReadonlyMap<string, WorldContainer>> {
   const webs = [...after.values()].filter(({ slot }) => slot.startsWith("web/")).sort((one, other) => one.slot.localeCompare(other.slot));
   for (const [index, from] of webs.entries()) {
     const to = webs[(index + 1) % webs.length]!;
-    await waitUntil(`${from.slot} to reach ${to.slot}`, () => serves(from, to), { deadlineMs: 30_000, evidence: () => fleet.evidence() });
+    await waitUntil(`${from.slot} to reach ${to.slot}`, () => serves(from, to), { evidence: () => fleet.evidence() });
   }
   expect(await Promise.all(rig.hosts.map(describeForeign))).toEqual(foreign);
   before = after;
@@ -121,21 +121,25 @@ const FAULTS: readonly Fault[] = [
   { name: "no network between the reconciler and a host: what must not run twice stops there before it starts elsewhere", ...cutOff("a") },
 ];
 
-test.each(FAULTS.map((fault) => [fault.name, fault] as const))("%s", async (_name, fault) => {
-  await fault.begin();
-  await fleet.killReconciler();
-  await fleet.startReconciler();
-  await fault.during?.();
-  await fault.end?.();
-  const former = before;
-  const after = await endsConverged();
-  if (fault.spares !== undefined) expect(idsOn(after, fault.spares)).toEqual(idsOn(former, fault.spares));
-});
+test.each(FAULTS.map((fault) => [fault.name, fault] as const))(
+  "%s",
+  async (_name, fault) => {
+    await fault.begin();
+    await fleet.killReconciler();
+    await fleet.startReconciler();
+    await fault.during?.();
+    await fault.end?.();
+    const former = before;
+    const after = await endsConverged();
+    if (fault.spares !== undefined) expect(idsOn(after, fault.spares)).toEqual(idsOn(former, fault.spares));
+  },
+  2 * SETTLE_MS,
+);
 
 function saysEngineAway(host: string): Promise<void> {
   const holds = async (): Promise<boolean> =>
     (await fleet.status()).problems.some(({ code, subject }) => code === "host-engine" && subject === `host/${host}`);
-  return waitUntil(`the reconciler to miss Docker on ${host}`, holds, { deadlineMs: 60_000, evidence: () => fleet.evidence() });
+  return waitUntil(`the reconciler to miss Docker on ${host}`, holds, { evidence: () => fleet.evidence() });
 }
 
 function saysUnreachable(...names: readonly string[]): Promise<void> {
@@ -143,7 +147,7 @@ function saysUnreachable(...names: readonly string[]): Promise<void> {
     const silent = (await fleet.hosts()).filter(({ reachable }) => !reachable).map(({ name }) => name);
     return silent.length > 0 && silent.sort().join() === names.join();
   };
-  return waitUntil(`the reconciler to miss ${names.join(", ")}`, holds, { deadlineMs: 60_000, evidence: () => fleet.evidence() });
+  return waitUntil(`the reconciler to miss ${names.join(", ")}`, holds, { evidence: () => fleet.evidence() });
 }
 
 /** What is in memory only its owner makes again. */

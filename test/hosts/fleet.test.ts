@@ -37,7 +37,7 @@ async function fetchFrom(from: WorldContainer, ip: string): Promise<string> {
   const { stdout } = await inNetworkOf(rig.host(from.host), from.id, [
     "busybox",
     "timeout",
-    "5",
+    "30",
     "busybox",
     "wget",
     "-q",

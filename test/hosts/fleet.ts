@@ -8,7 +8,7 @@ import { startDaemon, type DaemonProcess } from "../kill/daemon-process.ts";
 import type { RigHost } from "./rig/host.ts";
 import { run, type CommandResult } from "./rig/process.ts";
 import type { Rig } from "./rig/rig.ts";
-import { waitFor } from "./rig/wait.ts";
+import { waitFor, waitUntil } from "./rig/wait.ts";
 
 /** Name of the fleet in owner labels: the daemon's default. */
 const FLEET = "setpoint";
@@ -45,6 +45,10 @@ export interface TestFleet {
   killReconciler(): Promise<void>;
   /** A verb of the command line on the reconciler's machine, whatever its exit code. */
   tell(...verb: readonly string[]): Promise<CommandResult>;
+  /** What a verb prints, in one line. */
+  printed(...verb: readonly string[]): Promise<string>;
+  /** Waits until a verb prints all of this, on lines however broken. */
+  says(verb: readonly string[], ...sentences: readonly string[]): Promise<void>;
   status(): Promise<StatusReport>;
   slots(): Promise<readonly SlotRow[]>;
   hosts(): Promise<readonly HostRow[]>;
@@ -104,6 +108,19 @@ export function createFleet(rig: Rig, files: Files): TestFleet {
       reconciler = null;
     },
     tell: (...verb) => run([process.execPath, MAIN, ...verb, "--state", state.dir], { anyExit: true }),
+    async printed(...verb) {
+      const { stdout, stderr } = await fleet.tell(...verb);
+      return `${stdout}${stderr}`.replaceAll(/\s+/g, " ");
+    },
+    async says(verb, ...sentences) {
+      let last = "";
+      const holds = async (): Promise<boolean> => {
+        last = await fleet.printed(...verb);
+        return sentences.every((sentence) => last.includes(sentence));
+      };
+      const evidence = async (): Promise<string> => `it says: ${last}\n${await fleet.evidence()}`;
+      await waitUntil(`${verb.join(" ")} to say ${sentences.join(" … ")}`, holds, { everyMs: 200, evidence });
+    },
     status: () => ask<StatusReport>("/v1/status"),
     slots: () => ask<readonly SlotRow[]>("/v1/get/slots"),
     hosts: () => ask<readonly HostRow[]>("/v1/get/hosts"),
@@ -181,12 +198,7 @@ async function containersOf(host: RigHost): Promise<readonly WorldContainer[]> {
 }
 
 /** Runs a program of the host in the network of a container. */
-export async function inNetworkOf(
-  host: RigHost,
-  containerId: string,
-  argv: readonly string[],
-  deadlineMs = 15_000,
-): Promise<CommandResult> {
+export async function inNetworkOf(host: RigHost, containerId: string, argv: readonly string[]): Promise<CommandResult> {
   const pid = await host.docker("inspect", "--format", "{{.State.Pid}}", containerId);
-  return host.exec(["nsenter", `--net=/proc/${pid}/ns/net`, ...argv], { deadlineMs, anyExit: true });
+  return host.exec(["nsenter", `--net=/proc/${pid}/ns/net`, ...argv], { anyExit: true });
 }

@@ -47,7 +47,7 @@ function setpoint(...args: readonly string[]): Promise<CommandResult> {
 
 /** What a program on the machine gets from the published port. */
 async function hello(): Promise<string> {
-  const script = "process.stdout.write(await (await fetch('http://127.0.0.1:8088/', { signal: AbortSignal.timeout(5000) })).text())";
+  const script = "process.stdout.write(await (await fetch('http://127.0.0.1:8088/', { signal: AbortSignal.timeout(60000) })).text())";
   return (await host.exec([process.execPath, "--input-type=module", "--eval", script], { anyExit: true })).stdout;
 }
 

@@ -48,6 +48,16 @@ export function webManifest(image: string, replicas: number): string {
 
 /** The pool of a rig's hosts. Times are short, so that a lost host is lost soon; a boot of a host takes less. */
 export function poolManifest(rig: Rig): string {
+  const network = `vlan: ${POOL_VLAN}, driver: ovs, bridge: ${BRIDGE}, datapath: netdev, mtu: 1450`;
+  return poolOf(rig, network, "suspectAfter: 4s, lostAfter: 20s, brake: 50%, leaseFor: 12s", "memory: { reserve: 256Mi }");
+}
+
+/** The same on Docker's own bridge, for a rig of one host. Its agent may be away for two minutes before it counts as lost. */
+export function bridgePool(rig: Rig): string {
+  return poolOf(rig, "driver: bridge", "suspectAfter: 5s, lostAfter: 120s, leaseFor: 40s");
+}
+
+function poolOf(rig: Rig, network: string, failure: string, ofSpec = ""): string {
   const hosts = rig.hosts.map(
     ({ name, agentSocket }) =>
       `    - { name: ${name}, agent: "unix://${agentSocket}", zone: zone-${name}, capacity: { cpu: 2, memory: 6Gi, disk: 10Gi, bandwidth: 1gbit } }`,
@@ -56,16 +66,16 @@ export function poolManifest(rig: Rig): string {
 kind: HostPool
 metadata: { name: lab }
 spec:
-  network: { cidr: 10.70.0.0/24, gateway: 10.70.0.1, vlan: ${POOL_VLAN}, driver: ovs, bridge: ${BRIDGE}, datapath: netdev, mtu: 1450 }
-  memory: { reserve: 256Mi }
-  failure: { suspectAfter: 4s, lostAfter: 20s, brake: 50%, leaseFor: 12s }
+  network: { cidr: 10.70.0.0/24, gateway: 10.70.0.1, ${network} }
+  failure: { ${failure} }
   budget: { percent: 100, count: 50 }
+  ${ofSpec}
   hosts:
 ${hosts.join("\n")}
 `;
 }
 
-/** `ofContainer`: a line of the container; `ofTemplate`: one of the template; `ofSpec`: one of the Set. */
+/** `ofContainer`: lines of the container; `ofTemplate`: of the template; `ofSpec`: of the Set. Three Instances are in three zones. */
 export function setManifest(name: string, replicas: number, image: string, ofContainer = "", ofTemplate = "", ofSpec = ""): string {
   return `apiVersion: setpoint/v1
 kind: Set
@@ -79,8 +89,8 @@ spec:
       - name: app
         image: ${image}
         resources: { cpu: { request: 10m }, memory: { request: 16Mi, limit: 64Mi } }
-        ${ofContainer}
-    ${ofTemplate}
-  placement: { zones: { min: 3 } }
+        ${ofContainer.replaceAll("\n", "\n        ")}
+    ${ofTemplate.replaceAll("\n", "\n    ")}
+  ${replicas < 3 ? "" : "placement: { zones: { min: 3 } }"}
 `;
 }

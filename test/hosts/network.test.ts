@@ -3,7 +3,10 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { NetworkSettings } from "../../reconciler/core/host-settings.ts";
 import type { Network } from "../../reconciler/agent/ports.ts";
-import { canPing, inside, type Lines, measureRate, networkOf, portRequest, startOn, wireOn } from "./network/host-network.ts";
+import { conforms, type Look, MOST_ERROR_PERCENT } from "./measure/conforms.ts";
+import { formatMeasurements } from "./measure/measurement.ts";
+import { lookAtRate, startIperf } from "./measure/rate.ts";
+import { canPing, inside, type Lines, networkOf, portRequest, startOn, wireOn } from "./network/host-network.ts";
 import type { RigHost } from "./rig/host.ts";
 import { createRig, type Rig } from "./rig/rig.ts";
 import { waitUntil } from "./rig/wait.ts";
@@ -25,7 +28,7 @@ function settings(rig: Rig, host: RigHost): NetworkSettings {
 }
 
 function soon(): AbortSignal {
-  return AbortSignal.timeout(30_000);
+  return AbortSignal.timeout(60_000);
 }
 
 /** In user space a tunnel's own address must be on a bridge of the switch. */
@@ -100,9 +103,9 @@ describe("ports on Open vSwitch", () => {
       await startOn(host(name), network(name), port);
     }
     const everyone = (from: string, to: string) => () => canPing(host(from), `web-${from === "a" ? 0 : from === "b" ? 1 : 2}-1`, to);
-    await waitUntil("a to reach b", everyone("a", "10.99.0.12"), { deadlineMs: 20_000 });
-    await waitUntil("a to reach c", everyone("a", "10.99.0.13"), { deadlineMs: 20_000 });
-    await waitUntil("b to reach c", everyone("b", "10.99.0.13"), { deadlineMs: 20_000 });
+    await waitUntil("a to reach b", everyone("a", "10.99.0.12"));
+    await waitUntil("a to reach c", everyone("a", "10.99.0.13"));
+    await waitUntil("b to reach c", everyone("b", "10.99.0.13"));
     const before = network("c").counters().get("web/2@1")!;
     await inside(host("a"), "web-0-1", ["ping", "-b", "-c", "5", "-i", "0.2", "-W", "1", "10.99.0.255"]).catch(() => {});
     const received = network("c").counters().get("web/2@1")!.receivedBytes - before.receivedBytes;
@@ -114,7 +117,7 @@ describe("ports on Open vSwitch", () => {
     await startOn(host("a"), network("a"), portRequest({ set: "v", index: 0, ip: "10.99.0.20", vlan: 20 }));
     await startOn(host("b"), network("b"), portRequest({ set: "v", index: 1, ip: "10.99.0.21", vlan: 20 }));
     await startOn(host("a"), network("a"), portRequest({ set: "v", index: 2, ip: "10.99.0.22", vlan: 21 }));
-    await waitUntil("the same VLAN", () => canPing(host("a"), "v-0-1", "10.99.0.21"), { deadlineMs: 20_000 });
+    await waitUntil("the same VLAN", () => canPing(host("a"), "v-0-1", "10.99.0.21"));
     expect(await canPing(host("a"), "v-0-1", "10.99.0.22")).toBe(false);
     expect(await canPing(host("a"), "v-2-1", "10.99.0.21")).toBe(false);
     expect(await canPing(host("a"), "v-0-1", "10.99.0.11")).toBe(false);
@@ -141,6 +144,7 @@ describe("ports on Open vSwitch", () => {
     const a = host("a");
     const limited = portRequest({ set: "slow", ip: "10.99.0.30", ingressBps: 20e6, egressBps: 50e6 });
     await startOn(a, network("a"), limited);
+    await startOn(a, network("a"), portRequest({ set: "free", ip: "10.99.0.31" }));
     await addForeign(a, "foe1", "10.99.0.201");
     await addForeign(a, "foe2", "10.99.0.202");
     const foreign = (): Promise<boolean> =>
@@ -149,39 +153,40 @@ describe("ports on Open vSwitch", () => {
         () => false,
       );
     expect(await foreign()).toBe(true);
-    const figures: [what: string, wanted: number, measured: number][] = [];
-    const times: string[] = [];
-    const measure = async (what: string, wanted: number, from: string, to: string, ip: string): Promise<void> => {
-      // Where the machine is short of CPU, the switch in user space can't always keep up: it is slower at times, never faster.
-      let rate = 0;
-      for (let attempt = 0; attempt < 3 && rate / wanted <= 0.9; attempt++) rate = Math.max(rate, await measureRate(a, from, to, ip));
-      figures.push([what, wanted, rate]);
+    const iperf = await startIperf(a, "web-0-1");
+    const lab = { host: a, server: "10.99.0.11", free: "free-0-1", limited: "slow-0-1" };
+    const looks: (Look & { readonly what: string; readonly direction: "from" | "to" })[] = [];
+    const measure = async (direction: "from" | "to", bps: number, when: string): Promise<void> => {
+      const what = `${direction} the Instance${when}`;
+      looks.push({ what, direction, ...(await conforms(what, () => lookAtRate(lab, bps, direction), { orBusy: true })) });
     };
-    await measure("to the Instance", 20e6, "web-0-1", "slow-0-1", "10.99.0.30");
-    await measure("from the Instance", 50e6, "slow-0-1", "web-0-1", "10.99.0.11");
+    await measure("to", 20e6, "");
+    await measure("from", 50e6, "");
     await network("a").shape(limited, 40e6, 10e6, soon());
-    await measure("to, changed live", 40e6, "web-0-1", "slow-0-1", "10.99.0.30");
-    await measure("from, changed live", 10e6, "slow-0-1", "web-0-1", "10.99.0.11");
+    await measure("to", 40e6, ", changed live");
+    await measure("from", 10e6, ", changed live");
 
-    const [killedAtMs] = [performance.now()];
+    const killedAtMs = performance.now();
     await a.killSwitch();
     await a.startSwitch();
     expect(await canPing(a, "slow-0-1", "10.99.0.11")).toBe(false);
     await network("a").repair(soon());
-    await waitUntil("traffic after the switch's restart", () => canPing(a, "slow-0-1", "10.99.0.11"), { deadlineMs: 10_000 });
-    times.push(`switch killed to first ping: ${(performance.now() - killedAtMs).toFixed(0)} ms`);
-    await measure("to, after the switch's death", 40e6, "web-0-1", "slow-0-1", "10.99.0.30");
-    await measure("from, after the switch's death", 10e6, "slow-0-1", "web-0-1", "10.99.0.11");
+    await waitUntil("traffic after the switch's restart", () => canPing(a, "slow-0-1", "10.99.0.11"));
+    const awayMs = performance.now() - killedAtMs;
+    await measure("to", 40e6, ", after the switch's death");
+    await measure("from", 10e6, ", after the switch's death");
+    await iperf.kill();
     expect(await foreign()).toBe(true);
     expect(await canPing(a, "web-0-1", "10.99.0.77", "-I", "10.99.0.77")).toBe(false);
-    const mbit = (rate: number): string => (rate / 1e6).toFixed(1);
-    const table = figures.map(
-      ([what, wanted, rate]) => `${what}: set ${mbit(wanted)} Mbit/s, measured ${mbit(rate)}, ${((rate / wanted - 1) * 100).toFixed(1)} %`,
-    );
-    process.stdout.write(`${[...table, ...times].join("\n")}\n`);
-    // Never too fast; too slow only as far as it still tells one rate from the other. How near it comes is for conformance.test.ts.
-    expect(figures.filter(([, wanted, rate]) => rate / wanted >= 1.1 || rate / wanted <= 0.6)).toEqual([]);
-  });
+    const table = formatMeasurements(looks.map(({ what, figure, fair }) => [fair ? what : `${what} (machine short of CPU)`, figure]));
+    process.stdout.write(`${table}\nswitch killed to first ping: ${awayMs.toFixed(0)} ms\n`);
+    // A machine that never had time for more says only which of the rates of that direction it is: more than a lower one allows.
+    const mistaken = looks.filter(({ direction, figure }) => {
+      const lower = looks.filter((other) => other.direction === direction && other.figure.required < figure.required);
+      return lower.some((other) => figure.measured <= other.figure.required * (1 + MOST_ERROR_PERCENT / 100));
+    });
+    expect(mistaken).toEqual([]);
+  }, 900_000);
 
   test("a port whose container died without Docker's knowledge is collected, nobody else's", async () => {
     const a = host("a");
@@ -198,7 +203,7 @@ describe("ports on Open vSwitch", () => {
       "-c",
       "for p in /run/docker/netns/*; do nsenter --net=$p ip -o -4 addr | grep -q 10.99.0.40/ && umount $p; done; true",
     ]);
-    await waitUntil("the link to go", async () => !(await a.exec(["ip", "-o", "link"])).stdout.includes(link), { deadlineMs: 10_000 });
+    await waitUntil("the link to go", async () => !(await a.exec(["ip", "-o", "link"])).stdout.includes(link));
     expect(await ports()).toContain(link);
     await network("a").repair(soon());
     const after = await ports();
@@ -218,9 +223,9 @@ describe("ports on Open vSwitch", () => {
     expect(again.ports()).toEqual([]);
     await again.apply(settings(rig, b), soon());
     expect(again.ports()).toEqual(ports);
-    await waitUntil("b to reach c", () => canPing(b, "web-1-1", "10.99.0.13"), { deadlineMs: 10_000 });
+    await waitUntil("b to reach c", () => canPing(b, "web-1-1", "10.99.0.13"));
     await b.docker("restart", "--time", "0", "web-1-1");
-    await waitUntil("b to reach c after a restart", () => canPing(b, "web-1-1", "10.99.0.13"), { deadlineMs: 10_000 });
+    await waitUntil("b to reach c after a restart", () => canPing(b, "web-1-1", "10.99.0.13"));
   });
 
   test("a refused start says why", async () => {
@@ -257,7 +262,7 @@ describe("Docker's own bridge", () => {
     const port = portRequest({ set: "web", ip: "10.99.0.5" });
     const first = await startOn(solo, network, port);
     await startOn(solo, network, portRequest({ set: "web", index: 1, ip: "10.99.0.6" }), { publishes: true });
-    await waitUntil("the other Instance", () => canPing(solo, first, "10.99.0.6"), { deadlineMs: 10_000 });
+    await waitUntil("the other Instance", () => canPing(solo, first, "10.99.0.6"));
     const address = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}";
     expect(await solo.docker("inspect", "--format", address, "web-1-1")).toBe("10.99.0.6");
     expect(await inside(solo, first, ["ip", "-o", "-4", "addr", "show", "eth0"])).toContain("10.99.0.5/24");
@@ -265,7 +270,7 @@ describe("Docker's own bridge", () => {
     expect(network.counters().get("web/0@1")?.receivedBytes).toBeGreaterThan(0);
     await solo.docker("restart", "--time", "0", first);
     await wireOn(solo, network, port, first);
-    await waitUntil("the other Instance after a restart", () => canPing(solo, first, "10.99.0.6"), { deadlineMs: 10_000 });
+    await waitUntil("the other Instance after a restart", () => canPing(solo, first, "10.99.0.6"));
     await expect(network.apply({ ...bridge, gateway: "10.99.0.2" }, soon())).rejects.toMatchObject({ code: "in-use" });
   });
 });

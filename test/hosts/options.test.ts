@@ -160,7 +160,7 @@ describe("options in a container", () => {
     const folder = join(docker.folder, "data", "containers", app!.id);
     const sizes = (): number[] =>
       [`${app!.id}-json.log`, `${app!.id}-json.log.1`, `${app!.id}-json.log.2`].map((name) => sizeOf(join(folder, name)));
-    await waitUntil("the log turned over", () => sizes()[1]! > 0, { deadlineMs: 20_000 });
+    await waitUntil("the log turned over", () => sizes()[1]! > 0);
     expect(sizes()[2]).toBe(0);
     expect(Math.max(...sizes())).toBeLessThan(70_000);
   });
@@ -285,7 +285,7 @@ describe("secrets", () => {
     const { source } = ready.get("web")!.folders[0]!;
     const [, app] = await members();
     process.kill(app!.pid, "SIGKILL");
-    await waitUntil("it is dead", async () => (await members())[1]!.state === "exited", { deadlineMs: 20_000 });
+    await waitUntil("it is dead", async () => (await members())[1]!.state === "exited");
     await secrets.dropOthers([]);
     expect(sizeOf(source)).toBe(0);
     await secrets.restore(REF, spec.template, true, soon());

@@ -48,7 +48,7 @@ export class OwnDocker {
     const network = ["--bridge=none", "--iptables=false", "--ip-forward=false", "--ip-masq=false", "--userland-proxy=false"];
     const rest = ["--cgroup-parent", `/${this.#cgroup}`, "--shutdown-timeout", "3"];
     this.#daemon = spawn("dockerd", [...places, ...network, ...rest], { stdio: ["ignore", log, log] });
-    await waitUntil("Docker answers", () => this.answers(), { deadlineMs: 60_000 });
+    await waitUntil("Docker answers", () => this.answers());
     const busybox = readFileSync(findBusybox()!);
     const query = { fromSrc: "-", repo: "test/busybox", tag: "1" };
     const file = tarOf("busybox", busybox);

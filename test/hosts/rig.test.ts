@@ -48,9 +48,7 @@ describe("three hosts", () => {
   test("the images do what their names say", async () => {
     const host = rig.host("b");
     await host.docker("run", "--detach", "--name", "web", "--network", "host", IMAGES.web);
-    const asked = await waitFor("the web server", () => host.exec(["busybox", "wget", "-q", "-O", "-", "http://127.0.0.1:8080/"]), {
-      deadlineMs: 20_000,
-    });
+    const asked = await waitFor("the web server", () => host.exec(["busybox", "wget", "-q", "-O", "-", "http://127.0.0.1:8080/"]));
     expect(asked.stdout).toBe("hello from web\n");
     await host.docker("run", "--detach", "--name", "crash", "--network", "none", IMAGES.crash);
     expect(await host.docker("wait", "crash")).toBe("7");
@@ -69,7 +67,7 @@ describe("three hosts", () => {
     expect(isAlive(before)).toBe(false);
     await expect(host.docker("ps")).rejects.toThrow("host c is off");
     await host.boot();
-    await waitUntil("the container", async () => (await host.docker("ps", "--format", "{{.Names}}")) === "kept", { deadlineMs: 20_000 });
+    await waitUntil("the container", async () => (await host.docker("ps", "--format", "{{.Names}}")) === "kept");
     await rig.host("a").exec(["ping", "-c", "1", "-W", "5", host.address]);
     expect((await host.exec(["ovs-vsctl", "list-ports", "br0"])).stdout).toBe("eth1\n");
   });
@@ -112,9 +110,7 @@ describe("three hosts", () => {
     await host.unplug();
     await expect(host.exec(["ping", "-c", "1", "-W", "1", rig.host("a").address])).rejects.toThrow("exit code");
     await host.replug();
-    await waitUntil("the network", () => host.exec(["ping", "-c", "1", "-W", "1", rig.host("a").address]).then(() => true), {
-      deadlineMs: 20_000,
-    });
+    await waitUntil("the network", () => host.exec(["ping", "-c", "1", "-W", "1", rig.host("a").address]).then(() => true));
   });
 });
 
@@ -129,7 +125,7 @@ describe("Docker as apt installs it", () => {
     const host = rig.host("solo");
     await host.docker("run", "--detach", "--publish", "80:8080", IMAGES.web);
     const ask = ["busybox", "wget", "-q", "-O", "-", `http://${host.address}/`];
-    const asked = await waitFor("the published port", () => rig.fabric.exec(ask), { deadlineMs: 20_000, evidence: () => host.logTails() });
+    const asked = await waitFor("the published port", () => rig.fabric.exec(ask), { evidence: () => host.logTails() });
     expect(asked.stdout).toBe("hello from web\n");
   });
 });
@@ -162,7 +158,7 @@ describe("nothing is left", () => {
     expect(notesOf(child.pid!)).not.toEqual([]);
     child.kill("SIGKILL");
     await once(child, "exit");
-    await waitUntil("the machine to end", () => !isAlive(machine), { deadlineMs: 10_000 });
+    await waitUntil("the machine to end", () => !isAlive(machine));
     await removeLeftovers();
     expect(cgroupsOf(child.pid!)).toEqual([]);
     expect(notesOf(child.pid!)).toEqual([]);
@@ -177,7 +173,7 @@ test("a cut relay holds everything back and loses nothing", async () => {
   const heard: string[] = [];
   const client = connect(near).on("data", (chunk: Buffer) => heard.push(chunk.toString()));
   client.write("one ");
-  await waitUntil("the echo", () => heard.join("") === "one ", { deadlineMs: 5000 });
+  await waitUntil("the echo", () => heard.join("") === "one ");
   relay.cut();
   client.write("two ");
   const late = connect(near).on("data", (chunk: Buffer) => heard.push(chunk.toString()));
@@ -185,9 +181,9 @@ test("a cut relay holds everything back and loses nothing", async () => {
   await sleep(300);
   expect(heard.join("")).toBe("one ");
   relay.mend();
-  await waitUntil("both echoes", () => heard.join("").length === "one two three".length, { deadlineMs: 5000 });
+  await waitUntil("both echoes", () => heard.join("").length === "one two three".length);
   relay.reset();
-  await waitUntil("the end of both connections", () => client.closed && late.closed, { deadlineMs: 5000 });
+  await waitUntil("the end of both connections", () => client.closed && late.closed);
   await relay.close();
   server.close();
 });

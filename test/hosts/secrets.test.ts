@@ -4,14 +4,14 @@ import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { WIRE_VERSION } from "../../reconciler/core/agent-wire.ts";
 import { createFleet, type TestFleet, type WorldContainer } from "./fleet.ts";
+import { bridgePool, setManifest } from "./manifests.ts";
 import { DOCKER_SOCKET, type RigHost } from "./rig/host.ts";
 import { IMAGES } from "./rig/images.ts";
-import { run } from "./rig/process.ts";
 import { createRig, type Rig } from "./rig/rig.ts";
-import { waitFor, waitUntil } from "./rig/wait.ts";
+import { waitUntil } from "./rig/wait.ts";
 
 const MAIN = join(import.meta.dirname, "../../reconciler/main.ts");
-const SETTLE_MS = 60_000;
+const SETTLE_MS = 120_000;
 /** Asked for as a value: Docker keeps it with the container, and nobody else. */
 const IN_VARIABLE = "variable-c2VjcmV0LW9uZQ";
 /** Asked for as a file: Docker never has it. */
@@ -28,7 +28,7 @@ beforeAll(async () => {
   host = rig.host("a");
   folder = join(host.folder, "secrets");
   await host.startAgent("--secrets", folder);
-  fleet = createFleet(rig, { "pool.yaml": pool(), "web.yaml": webSet() });
+  fleet = createFleet(rig, { "pool.yaml": bridgePool(rig), "web.yaml": webSet() });
   await fleet.startReconciler();
 });
 afterAll(async () => {
@@ -36,40 +36,11 @@ afterAll(async () => {
   await rig?.close();
 });
 
-function pool(): string {
-  return `apiVersion: setpoint/v1
-kind: HostPool
-metadata: { name: lab }
-spec:
-  network: { cidr: 10.70.0.0/24, gateway: 10.70.0.1, driver: bridge }
-  failure: { suspectAfter: 5s, lostAfter: 120s, leaseFor: 40s }
-  budget: { percent: 100, count: 50 }
-  hosts:
-    - { name: a, agent: "unix://${host.agentSocket}", zone: one, capacity: { cpu: 2, memory: 6Gi, disk: 10Gi, bandwidth: 1gbit } }
-`;
-}
-
 function webSet(ofTemplate = "", ofContainer = ""): string {
-  return `apiVersion: setpoint/v1
-kind: Set
-metadata: { name: web }
-spec:
-  pool: lab
-  replicas: 2
-  template:
-    ${ofTemplate}
-    volumes: [{ name: tls, secret: { name: tls } }]
-    containers:
-      - name: app
-        image: ${IMAGES.sleeper}
-        user: "1000"
-        env:
-          DB_PASSWORD: { secret: db, key: password }
-          TOKEN_FILE: { secret: api, key: token, as: file }
-        mounts: [{ volume: tls, path: /etc/tls }]
-        resources: { cpu: { request: 10m }, memory: { request: 16Mi, limit: 64Mi } }
-        ${ofContainer}
-`;
+  const env = "{ DB_PASSWORD: { secret: db, key: password }, TOKEN_FILE: { secret: api, key: token, as: file } }";
+  const container = ['user: "1000"', `env: ${env}`, "mounts: [{ volume: tls, path: /etc/tls }]", ofContainer];
+  const template = ["volumes: [{ name: tls, secret: { name: tls } }]", ofTemplate];
+  return setManifest("web", 2, IMAGES.sleeper, container.join("\n"), template.join("\n"));
 }
 
 function put(secret: string, key: string, value: string): void {
@@ -77,30 +48,11 @@ function put(secret: string, key: string, value: string): void {
   writeFileSync(join(folder, secret, key), `${value}\n`);
 }
 
-/** What a verb on the reconciler's machine prints, white space made one. */
-async function say(...verb: readonly string[]): Promise<string> {
-  const { stdout, stderr } = await run([process.execPath, MAIN, ...verb, "--state", join(rig.folder, "reconciler/state")], {
-    anyExit: true,
-  });
-  return `${stdout}${stderr}`.replaceAll(/\s+/g, " ");
-}
-
 /** What `agent check` on the host finds about a folder of secrets. */
 async function check(secrets: string): Promise<object | undefined> {
   const places = ["--docker", DOCKER_SOCKET, "--docker-root", join(host.folder, "docker"), "--secrets", secrets];
   const { stdout } = await host.exec([process.execPath, MAIN, "agent", "check", "-o", "json", ...places], { anyExit: true });
   return (JSON.parse(stdout) as { readonly part: string }[]).find(({ part }) => part === "secrets");
-}
-
-/** Waits until a verb prints all of this. */
-async function says(verb: readonly string[], ...sentences: readonly string[]): Promise<void> {
-  const last = { text: "" };
-  const ask = async (): Promise<true | null> => {
-    last.text = await say(...verb);
-    return sentences.every((sentence) => last.text.includes(sentence)) ? true : null;
-  };
-  const evidence = (): string => `it says: ${last.text}\n${host.logTails(8)}`;
-  await waitFor(`${verb.join(" ")} to say ${sentences.join(" … ")}`, ask, { deadlineMs: 40_000, everyMs: 200, evidence });
 }
 
 async function inside({ id }: WorldContainer, script: string): Promise<string> {
@@ -112,16 +64,20 @@ async function apps(): Promise<readonly WorldContainer[]> {
 }
 
 test("a secret that is not there: nothing is made, host, name and path are told, and it goes on by itself when it is", async () => {
-  await says(
+  await fleet.says(
     ["explain", "web/0"],
     `secret-missing: a has no folder of secrets: ${folder} is not there`,
     "Put the file that the message names onto that host; the step is tried again by itself.",
   );
   put("db", "password", IN_VARIABLE);
   put("api", "token", IN_FILE);
-  await says(["explain", "web/0"], `secret-exposed: ${folder} of a is open to others than its owner (mode 755)`, `chmod 700 ${folder}`);
+  await fleet.says(
+    ["explain", "web/0"],
+    `secret-exposed: ${folder} of a is open to others than its owner (mode 755)`,
+    `chmod 700 ${folder}`,
+  );
   chmodSync(folder, 0o700);
-  await says(["explain", "web/0"], `secret-missing: a has no secret tls: ${join(folder, "tls")} is not there`);
+  await fleet.says(["explain", "web/0"], `secret-missing: a has no secret tls: ${join(folder, "tls")} is not there`);
   expect((await fleet.world()).length).toBe(0);
   expect(await check(folder)).toMatchObject({ state: "present" });
   expect(await check(join(folder, "nowhere"))).toMatchObject({ state: "advice", fix: `install -d -m 700 ${join(folder, "nowhere")}` });
@@ -140,7 +96,7 @@ test("a value that changes reaches files without a restart, and variables when t
   put("api", "token", NEW_IN_FILE);
   put("db", "password", `${IN_VARIABLE}-2`);
   for (const app of before) {
-    await waitUntil("the file is new", async () => (await inside(app, "cat $TOKEN_FILE")) === NEW_IN_FILE, { deadlineMs: 20_000 });
+    await waitUntil("the file is new", async () => (await inside(app, "cat $TOKEN_FILE")) === NEW_IN_FILE);
     expect(await inside(app, "echo $DB_PASSWORD")).toBe(IN_VARIABLE);
   }
   expect((await apps()).map(({ id }) => id)).toEqual(before.map(({ id }) => id));
@@ -164,7 +120,7 @@ test("files outlive the agent, and are back after a power cut before their conta
 test("a runtime that Docker does not know is told, and what runs stays", async () => {
   const before = await apps();
   fleet.commit({ "web.yaml": webSet("runtime: runsc", "ulimits: { nofile: 2048 }") });
-  await says(["explain", "web/0"], "runtime-missing", "Install the runtime on that host and register it");
+  await fleet.says(["explain", "web/0"], "runtime-missing", "Install the runtime on that host and register it");
   fleet.commit({ "web.yaml": webSet("", "ulimits: { nofile: 2048 }") });
   const after = await apps();
   expect(after.map(({ id }) => id)).toEqual(before.map(({ id }) => id));
@@ -174,19 +130,18 @@ test("no value is in a log, plan, trace, journal, answer of the API or report of
   // A check that prints all it knows, and fails: its words are shown to people.
   const leaky = `health: { exec: { command: [/bin/sh, -c, 'echo $DB_PASSWORD $(cat $TOKEN_FILE); exit 1'] }, interval: 1s, failures: 1 }`;
   fleet.commit({ "web.yaml": webSet("", leaky) });
-  await says(["explain", "web/0"], "exit code 1: (secret) (secret)");
-  const state = join(rig.folder, "reconciler/state");
-  const [task] = JSON.parse((await run([process.execPath, MAIN, "trace", "-o", "json", "--state", state])).stdout) as { taskId: string }[];
+  await fleet.says(["explain", "web/0"], "exit code 1: (secret) (secret)");
+  const [task] = JSON.parse((await fleet.tell("trace", "-o", "json")).stdout) as { taskId: string }[];
   const repo = join(rig.folder, "reconciler/repo");
   const saved = join(rig.folder, "saved-plan.json");
   const said = [
     await fleet.evidence(),
-    await say("status", "-o", "json"),
-    ...(await Promise.all(["sets", "slots", "hosts", "tasks", "problems"].map((kind) => say("get", kind, "-o", "json")))),
-    await say("explain", "web", "-o", "json"),
-    await say("trace", task!.taskId, "-o", "json"),
-    await say("plan", repo, "-o", "json"),
-    await say("plan", repo, "--save", saved),
+    await fleet.printed("status", "-o", "json"),
+    ...(await Promise.all(["sets", "slots", "hosts", "tasks", "problems"].map((kind) => fleet.printed("get", kind, "-o", "json")))),
+    await fleet.printed("explain", "web", "-o", "json"),
+    await fleet.printed("trace", task!.taskId, "-o", "json"),
+    await fleet.printed("plan", repo, "-o", "json"),
+    await fleet.printed("plan", repo, "--save", saved),
     await observe(),
   ];
   expect(said.filter((text) => /\bweb\b/.test(text)).length).toBeGreaterThan(6);

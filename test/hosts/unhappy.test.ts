@@ -1,16 +1,18 @@
+import { statfsSync } from "node:fs";
 import { createServer, request, type Server } from "node:http";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { createFleet, type TestFleet } from "./fleet.ts";
+import { bridgePool, setManifest } from "./manifests.ts";
 import { AGENT_SOCKET, DOCKER_SOCKET, type RigHost } from "./rig/host.ts";
 import { IMAGES, imageArchive } from "./rig/images.ts";
 import { RIG_PATH, startInNamespaces } from "./rig/process.ts";
 import { createRig, type Rig } from "./rig/rig.ts";
-import { waitFor } from "./rig/wait.ts";
+import { PATIENCE_MS, waitUntil } from "./rig/wait.ts";
 
 const MAIN = join(import.meta.dirname, "../../reconciler/main.ts");
 const NOBODY = "65534";
-const SETTLE_MS = 60_000;
+const SETTLE_MS = 120_000;
 
 let rig: Rig;
 let host: RigHost;
@@ -24,7 +26,7 @@ beforeAll(async () => {
   await host.exec(["mount", "-t", "tmpfs", "-o", "size=400m", "tmpfs", join(host.folder, "docker")]);
   await host.startDocker();
   await host.engine.send("/images/load?quiet=1", imageArchive());
-  fleet = createFleet(rig, { "pool.yaml": pool(), "web.yaml": setManifest("web", IMAGES.sleeper) });
+  fleet = createFleet(rig, { "pool.yaml": bridgePool(rig), "web.yaml": setManifest("web", 1, IMAGES.sleeper) });
   await fleet.startReconciler();
   await fleet.settled(SETTLE_MS);
 });
@@ -32,47 +34,6 @@ afterAll(async () => {
   await fleet?.close();
   await rig?.close();
 });
-
-function pool(): string {
-  return `apiVersion: setpoint/v1
-kind: HostPool
-metadata: { name: lab }
-spec:
-  network: { cidr: 10.70.0.0/24, gateway: 10.70.0.1, driver: bridge }
-  failure: { suspectAfter: 5s, lostAfter: 120s, leaseFor: 40s }
-  budget: { percent: 100, count: 50 }
-  hosts:
-    - { name: a, agent: "unix://${host.agentSocket}", zone: one, capacity: { cpu: 2, memory: 6Gi, disk: 10Gi, bandwidth: 1gbit } }
-`;
-}
-
-function setManifest(name: string, image: string, ofContainer = ""): string {
-  return `apiVersion: setpoint/v1
-kind: Set
-metadata: { name: ${name} }
-spec:
-  pool: lab
-  replicas: 1
-  template:
-    containers:
-      - name: app
-        image: ${image}
-        resources: { cpu: { request: 10m }, memory: { request: 16Mi, limit: 64Mi } }
-        ${ofContainer}
-`;
-}
-
-/** Waits until a verb of the reconciler's machine prints all of this, on lines however broken. */
-async function says(verb: readonly string[], ...sentences: readonly string[]): Promise<void> {
-  const last = { text: "" };
-  const ask = async (): Promise<true | null> => {
-    const { stdout, stderr } = await fleet.tell(...verb);
-    last.text = `${stdout}${stderr}`.replaceAll(/\s+/g, " ");
-    return sentences.every((sentence) => last.text.includes(sentence)) ? true : null;
-  };
-  const evidence = (): string => `it says: ${last.text}\n${host.logTails(8)}`;
-  await waitFor(`${verb.join(" ")} to say ${sentences.join(" … ")}`, ask, { deadlineMs: 25_000, everyMs: 200, evidence });
-}
 
 interface Finding {
   readonly part: string;
@@ -89,6 +50,20 @@ async function check(part: string, { docker = DOCKER_SOCKET, as = "0" } = {}): P
   return { exitCode, ...(JSON.parse(stdout) as Finding[]).find((finding) => finding.part === part)! };
 }
 
+/**
+ * Leaves nothing free in the file system of a folder. Who replaced a file at that moment freed the old one, and each small file of his found
+ * room from then on: it is filled again until nothing gets free any more.
+ */
+async function fill(folder: string): Promise<void> {
+  let looks = 0;
+  const isFull = async (): Promise<boolean> => {
+    looks = statfsSync(host.path(folder)).bavail === 0 ? looks + 1 : 0;
+    await host.exec(["dd", "if=/dev/zero", `of=${folder}/fill`, "bs=4k", "oflag=append", "conv=notrunc"], { anyExit: true });
+    return looks === 3;
+  };
+  await waitUntil(`${folder} to stay full`, isFull, { everyMs: 1_000 });
+}
+
 /** Another agent in place of the host's own while `work` runs. */
 async function withAgent(start: () => Promise<{ kill(): Promise<void> }>, work: () => Promise<void>): Promise<void> {
   await host.killAgent();
@@ -102,20 +77,22 @@ async function withAgent(start: () => Promise<{ kill(): Promise<void> }>, work: 
 }
 
 test("an image that is nowhere, and no registry in reach", async () => {
-  fleet.commit({ "absent.yaml": setManifest("absent", "rig.test/absent:1") });
-  await says(
+  fleet.commit({ "absent.yaml": setManifest("absent", 1, "rig.test/absent:1") });
+  await fleet.says(
     ["explain", "absent/0"],
     'image rig.test/absent:1: Get "https://rig.test/v2/": dial tcp',
     "[pull-failed]. What to do: See that the host reaches the registry (name, proxy, certificate)",
   );
-  await says(["status"], "absent", 'pull-failed: image rig.test/absent:1: Get "https://rig.test/v2/"');
+  await fleet.says(["status"], "absent", 'pull-failed: image rig.test/absent:1: Get "https://rig.test/v2/"');
   fleet.commit({ "absent.yaml": null });
 });
 
 test("a port of the host that another program has", async () => {
-  const other = host.exec(["busybox", "nc", "-l", "-p", "8099"], { deadlineMs: 60_000, anyExit: true });
-  fleet.commit({ "port.yaml": setManifest("port", IMAGES.web, "ports: [{ name: http, port: 8080, hostPort: 8099 }]") });
-  await says(
+  const other = host.exec(["busybox", "nc", "-l", "-p", "8099"], { deadlineMs: 2 * PATIENCE_MS, anyExit: true });
+  const listens = async (): Promise<boolean> => (await host.exec(["ss", "-Hltn", "sport = :8099"])).stdout !== "";
+  await waitUntil("the other program to listen", listens);
+  fleet.commit({ "port.yaml": setManifest("port", 1, IMAGES.web, "ports: [{ name: http, port: 8080, hostPort: 8099 }]") });
+  await fleet.says(
     ["explain", "port/0"],
     "listen tcp4 0.0.0.0:8099: bind: address already in use",
     "[port-taken]. What to do: Stop that program (`ss -ltnp` names it), or choose another `hostPort` in the Set; the step is tried again.",
@@ -127,8 +104,8 @@ test("a port of the host that another program has", async () => {
 
 test("a container of somebody else that has the name", async () => {
   await host.docker("create", "--name", "setpoint.named-0.g1.app", IMAGES.sleeper);
-  fleet.commit({ "named.yaml": setManifest("named", IMAGES.sleeper) });
-  await says(
+  fleet.commit({ "named.yaml": setManifest("named", 1, IMAGES.sleeper) });
+  await fleet.says(
     ["explain", "named/0"],
     "last: the container setpoint.named-0.g1.app on a belongs to someone else [not-ours]. What to do: Rename or remove that object on the host, or rename the Set.",
   );
@@ -147,9 +124,9 @@ test("no Docker: nothing is tried, and all goes on when it is back", async () =>
     fix: "systemctl start docker",
   });
   const away = `Docker can't be used on a: no container engine listens on ${DOCKER_SOCKET}`;
-  await says(["status"], "host/a", `${away}; see there: setpoint agent check`);
-  await says(["explain", "web/0"], away, "[wait.engine]. It goes on by itself as soon as Docker on a can be used");
-  await says(["explain", "host/a"], `${away}. On that host, this tells what to do: setpoint agent check`);
+  await fleet.says(["status"], "host/a", `${away}; see there: setpoint agent check`);
+  await fleet.says(["explain", "web/0"], away, "[wait.engine]. It goes on by itself as soon as Docker on a can be used");
+  await fleet.says(["explain", "host/a"], `${away}. On that host, this tells what to do: setpoint agent check`);
   await host.startDocker();
   await fleet.settled(SETTLE_MS);
 });
@@ -168,7 +145,7 @@ test("a Docker too old", async () => {
       await host.startAgent("--docker", docker);
       return { kill: () => host.killAgent() };
     };
-    await withAgent(start, () => says(["status"], `Docker can't be used on a: ${told}; see there: setpoint agent check`));
+    await withAgent(start, () => fleet.says(["status"], `Docker can't be used on a: ${told}; see there: setpoint agent check`));
   } finally {
     proxy.closeAllConnections();
     proxy.close();
@@ -210,7 +187,7 @@ test("an agent, and a check, of a user who may not open Docker's socket", async 
     return await startInNamespaces(host.initPid, argv, { log: join(host.folder, "log/nobody.log"), env: { PATH: RIG_PATH, HOME: state } });
   };
   await withAgent(start, () =>
-    says(["status"], `Docker can't be used on a: the agent may not open ${DOCKER_SOCKET}; see there: setpoint agent check`),
+    fleet.says(["status"], `Docker can't be used on a: the agent may not open ${DOCKER_SOCKET}; see there: setpoint agent check`),
   );
   await host.exec(["chown", "0", "/run/setpoint"]);
 });
@@ -224,27 +201,31 @@ test("no room for the agent's own state", async () => {
     return { kill: () => host.killAgent() };
   };
   await withAgent(start, async () => {
-    await says(["status"], "hosts 1 of 1 reachable");
-    await host.exec(["dd", "if=/dev/zero", `of=${state}/fill`, "bs=4k"], { anyExit: true });
-    fleet.commit({ "state.yaml": setManifest("state", IMAGES.sleeper) });
+    // What it starts while there is room proves that this agent, no earlier one, is heard, and has its settings and its network.
+    fleet.commit({ "room.yaml": setManifest("room", 1, IMAGES.sleeper) });
+    await fleet.settled(SETTLE_MS);
+    await fill(state);
+    fleet.commit({ "state.yaml": setManifest("state", 1, IMAGES.sleeper) });
     const told = `the agent's state folder ${state}/network can't be used: the disk is full`;
-    await says(["explain", "state/0"], told, "[agent-state]. What to do: Free disk space or mend permissions");
+    await fleet.says(["explain", "state/0"], told, "[agent-state]. What to do: Free disk space or mend permissions");
     await host.exec(["rm", `${state}/fill`]);
     await fleet.settled(SETTLE_MS);
   });
-  fleet.commit({ "state.yaml": null });
+  fleet.commit({ "room.yaml": null, "state.yaml": null });
 });
 
 test("no room on Docker's disk", async () => {
   const disk = join(host.folder, "docker");
-  await host.exec(["dd", "if=/dev/zero", `of=${disk}/fill`, "bs=64k"], { anyExit: true });
+  // What is still to be removed would make room.
+  await fleet.settled(SETTLE_MS);
+  await fill(disk);
   expect(await check("disk")).toMatchObject({
     state: "lacking",
     found: `0 free in ${disk}`,
     fix: "free space there, or give Docker another data-root",
   });
-  fleet.commit({ "full.yaml": setManifest("full", IMAGES.sleeper) });
-  await says(["explain", "full/0"], "no space left on device [disk-full]. What to do: Free disk space on the host");
+  fleet.commit({ "full.yaml": setManifest("full", 1, IMAGES.sleeper) });
+  await fleet.says(["explain", "full/0"], "no space left on device [disk-full]. What to do: Free disk space on the host");
   await host.exec(["rm", `${disk}/fill`]);
   await fleet.settled(SETTLE_MS);
 });

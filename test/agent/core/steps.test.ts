@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { WatchLine } from "../../../reconciler/core/agent-wire.ts";
-import type { Action } from "../../../reconciler/core/plan.ts";
+import type { Action, InstanceSpec } from "../../../reconciler/core/plan.ts";
 import { StepError } from "../../../reconciler/agent/ports.ts";
 import { bringUpSteps, spec, step } from "../../sim/fixtures.ts";
 import { Bench, codeOf, exclusiveSpec } from "./bench.ts";
@@ -287,4 +287,34 @@ describe("steps of an agent", () => {
       message: expect.stringContaining("overlaps docker0") as string,
     });
   });
+
+  it("asks the engine for nothing while a secret is missing, and starts when it is there", async () => {
+    await at.codes(step("pullImage", { image: "shop/web:1" }), step("attachPort", PORT));
+    const start = step("startInstance", { spec: secretSpec(), ip: "10.0.0.10" });
+    expect(await at.run(start)).toMatchObject({
+      outcome: "refused",
+      code: "secret-missing",
+      retry: "transient",
+      message: "no db/password",
+    });
+    expect(at.host.engine.calls).not.toContain("start web/0@1");
+    at.secrets.values.set("db/password", "x");
+    expect(await at.codes(start)).toEqual(["done"]);
+  });
+
+  it("leaves a container as it is when its successor lacks a secret", async () => {
+    await at.bringUp();
+    const replace = step("replaceContainers", { containers: ["web"], spec: secretSpec("2") });
+    expect(await at.codes(replace)).toEqual(["refused secret-missing"]);
+    expect(at.host.engine.running()).toEqual(["web/0@1"]);
+    expect(at.host.engine.calls.some((call) => call.startsWith("replace"))).toBe(false);
+    expect((await at.observe()).instances[0]).toMatchObject({ specHash: spec().specHash, phase: "running" });
+  });
 });
+
+/** The fixtures' Set with a variable from a secret. */
+function secretSpec(version = "1"): InstanceSpec {
+  const plain = spec({ version });
+  const env = { DB: { as: "value", secret: "db", key: "password" } } as const;
+  return { ...plain, template: { ...plain.template, containers: plain.template.containers.map((it) => ({ ...it, env })) } };
+}

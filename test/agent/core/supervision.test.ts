@@ -22,6 +22,12 @@ async function instance(): Promise<{ phase: string; healthy: boolean; message: s
   return { phase, healthy, message };
 }
 
+/** A start that the engine carries out when nobody waits for it any more. */
+function startLate(wanted: InstanceSpec): void {
+  const rest = { fleet: "shop", taskId: "t", ip: "10.0.0.10", cpus: null, secrets: new Map(), wire: () => Promise.resolve() };
+  void at.host.engine.startInstance(WEB, { ...rest, spec: wanted, endpoint: at.host.network.endpoint() });
+}
+
 describe("supervision", () => {
   it("starts what crashed again, each time later, and forgives after ten minutes", async () => {
     await at.bringUp();
@@ -123,17 +129,7 @@ describe("supervision", () => {
   it("removes what an abandoned call brings back after it was removed", async () => {
     await at.bringUp();
     await at.codes(step("stopInstance", { graceMs: 1 }), step("removeInstance", {}), step("confirmGone", {}));
-    const late = {
-      fleet: "shop",
-      taskId: "t",
-      spec: spec(),
-      ip: "10.0.0.10",
-      cpus: null,
-      secrets: new Map(),
-      endpoint: at.host.network.endpoint(),
-      wire: () => Promise.resolve(),
-    };
-    void at.host.engine.startInstance(WEB, late);
+    startLate(spec());
     await at.pass(1_000);
     expect((await at.observe()).instances).toEqual([]);
     expect(at.host.engine.running()).toEqual([]);
@@ -186,6 +182,24 @@ describe("supervision", () => {
     expect(await instance()).toEqual({ phase: "running", healthy: true, message: "" });
   });
 
+  it("puts files of secrets back before it starts containers again", async () => {
+    await at.bringUp();
+    at.host.engine.crash(WEB);
+    await at.pass(3_000);
+    expect(at.secrets.calls).toContain("restore web/0@1");
+    expect(at.host.engine.running()).toEqual(["web/0@1"]);
+  });
+
+  it("brings files of secrets up to date every few seconds, and keeps those of what is there", async () => {
+    await at.bringUp();
+    const before = at.secrets.calls.length;
+    await at.pass(11_000);
+    expect(at.secrets.calls.slice(before)).toEqual(["refresh 1", "refresh 1"]);
+    expect(at.secrets.kept.map(({ set, index, generation }) => `${set}/${index}@${generation}`)).toContain("web/0@1");
+    await at.codes(step("stopInstance", { graceMs: 1 }), step("removeInstance", {}));
+    expect(at.secrets.kept).toEqual([]);
+  });
+
   it("probes all containers a few at a time, on one timer", async () => {
     const health = {
       probe: { kind: "http", port: 80, path: "/" },
@@ -219,6 +233,13 @@ const YEAR_MS = 365 * 86_400_000;
 describe("the lease", () => {
   const lease = { leaseForMs: 15_000 };
 
+  /** An exclusive Instance runs, and its reconciler was heard. */
+  async function beginLeased(): Promise<void> {
+    await at.until(at.agent.configure({ ...at.agent.settings!, ...lease }));
+    await speak(1_000);
+    await at.bringUp(exclusiveSpec());
+  }
+
   /** Echoes each heartbeat for a while. */
   async function speak(forMs: number): Promise<void> {
     let beat: { boot: string; beat: number } | null = null;
@@ -243,9 +264,7 @@ describe("the lease", () => {
   });
 
   it("ends exclusive Instances in time, others not, and leaves them so until a step comes", async () => {
-    await at.until(at.agent.configure({ ...at.agent.settings!, ...lease }));
-    await speak(1_000);
-    await at.bringUp(exclusiveSpec());
+    await beginLeased();
     await at.bringUp(spec(), { index: 1 });
     await speak(5_000);
     await at.pass(12_000);
@@ -261,23 +280,11 @@ describe("the lease", () => {
   });
 
   it("kills through the kernel while the engine hangs, and again what a late call brings back", async () => {
-    await at.until(at.agent.configure({ ...at.agent.settings!, ...lease }));
-    await speak(1_000);
-    await at.bringUp(exclusiveSpec());
+    await beginLeased();
     at.host.engine.hung = true;
     await at.pass(16_000);
     expect(at.host.engine.running()).toEqual([]);
-    const request = {
-      fleet: "shop",
-      taskId: "t",
-      spec: exclusiveSpec(),
-      ip: "10.0.0.10",
-      cpus: null,
-      secrets: new Map(),
-      endpoint: at.host.network.endpoint(),
-      wire: () => Promise.resolve(),
-    };
-    void at.host.engine.startInstance(WEB, request);
+    startLate(exclusiveSpec());
     at.host.engine.wake();
     await at.pass(5_000);
     expect(at.host.engine.running()).toEqual([]);
@@ -285,9 +292,7 @@ describe("the lease", () => {
   });
 
   it("is not prolonged by a restart of the agent", async () => {
-    await at.until(at.agent.configure({ ...at.agent.settings!, ...lease }));
-    await speak(1_000);
-    await at.bringUp(exclusiveSpec());
+    await beginLeased();
     await speak(500);
     const spokeMs = at.clock.monotonic();
     await at.pass(8_000);
@@ -298,9 +303,7 @@ describe("the lease", () => {
   });
 
   it("is over after a boot of the machine: exclusive Instances wait, others start", async () => {
-    await at.until(at.agent.configure({ ...at.agent.settings!, ...lease }));
-    await speak(1_000);
-    await at.bringUp(exclusiveSpec());
+    await beginLeased();
     await at.bringUp(spec(), { index: 1 });
     await at.restart(() => at.host.reboot());
     await at.pass(10_000);
@@ -310,9 +313,7 @@ describe("the lease", () => {
   });
 
   it("outlives the agent within its term: nothing is stopped, and the next echo prolongs it", async () => {
-    await at.until(at.agent.configure({ ...at.agent.settings!, ...lease }));
-    await speak(1_000);
-    await at.bringUp(exclusiveSpec());
+    await beginLeased();
     await speak(500);
     const calls = at.host.engine.calls.length;
     await at.until(at.agent.close());
@@ -326,9 +327,7 @@ describe("the lease", () => {
   });
 
   it("that ran out while there was no agent ends what runs as soon as there is one, and says why", async () => {
-    await at.until(at.agent.configure({ ...at.agent.settings!, ...lease }));
-    await speak(1_000);
-    await at.bringUp(exclusiveSpec());
+    await beginLeased();
     await at.until(at.agent.close());
     await at.pass(16_000);
     at.abandon();
@@ -338,9 +337,7 @@ describe("the lease", () => {
   });
 
   it("does not depend on the wall clock, which may jump or be wrong by years", async () => {
-    await at.until(at.agent.configure({ ...at.agent.settings!, ...lease }));
-    await speak(1_000);
-    await at.bringUp(exclusiveSpec());
+    await beginLeased();
     for (const byMs of [10 * YEAR_MS, -20 * YEAR_MS]) {
       at.clock.jump(byMs);
       await speak(3_000);

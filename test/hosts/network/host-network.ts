@@ -8,7 +8,6 @@ import { createSystemClock } from "../../../reconciler/sys/clock.ts";
 import { DOCKER_SOCKET, type RigHost } from "../rig/host.ts";
 import { IMAGES } from "../rig/images.ts";
 import { inNamespaces } from "../rig/process.ts";
-import { waitFor } from "../rig/wait.ts";
 
 export const FLEET = "lab";
 
@@ -53,7 +52,7 @@ export interface ContainerOptions {
 
 /** Attaches the port and starts a container on it, as the agent does for infra. Resolves to the container's name. */
 export async function startOn(host: RigHost, network: Network, port: PortRequest, options: ContainerOptions = {}): Promise<string> {
-  await network.attach(port, AbortSignal.timeout(10_000));
+  await network.attach(port, AbortSignal.timeout(60_000));
   const name = await createOn(host, network, port, options);
   await host.engine.call("POST", `/containers/${name}/start`);
   if (options.publishes !== true) await wireOn(host, network, port, name);
@@ -88,9 +87,9 @@ export async function createOn(
 }
 
 /** Runs a program of the machine in a container's network. */
-export async function inside(host: RigHost, container: string, argv: readonly string[], deadlineMs = 30_000): Promise<string> {
+export async function inside(host: RigHost, container: string, argv: readonly string[]): Promise<string> {
   const pid = await pidOf(host, container);
-  return (await host.exec(["nsenter", `--net=/proc/${pid}/ns/net`, "--", ...argv], { deadlineMs })).stdout;
+  return (await host.exec(["nsenter", `--net=/proc/${pid}/ns/net`, "--", ...argv])).stdout;
 }
 
 export async function canPing(host: RigHost, container: string, ip: string, ...more: readonly string[]): Promise<boolean> {
@@ -98,28 +97,4 @@ export async function canPing(host: RigHost, container: string, ip: string, ...m
     () => true,
     () => false,
   );
-}
-
-interface IperfReport {
-  readonly error?: string;
-  readonly end: { readonly sum_received: { readonly bits_per_second: number } };
-}
-
-/** TCP from one container to another on the same host: received bit/s over `seconds`. */
-export async function measureRate(host: RigHost, from: string, to: string, toIp: string, seconds = 2): Promise<number> {
-  const server = inside(host, to, ["iperf3", "--server", "--one-off"], 60_000);
-  server.catch(() => {});
-  // The first second is left out: a full bucket passes in it.
-  const client = ["iperf3", "--client", toIp, "--time", String(seconds), "--omit", "1", "--json", "--connect-timeout", "2000"];
-  const report = await waitFor(
-    `iperf3 from ${from} to ${to}`,
-    async () => {
-      const answer = JSON.parse(await inside(host, from, client)) as IperfReport;
-      if (answer.error !== undefined) throw new Error(answer.error);
-      return answer;
-    },
-    { deadlineMs: 30_000, everyMs: 100 },
-  );
-  await server;
-  return report.end.sum_received.bits_per_second;
 }

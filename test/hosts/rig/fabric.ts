@@ -30,7 +30,7 @@ export async function createFabric(): Promise<Fabric> {
   const ended = endOf(child);
   const pid = child.pid!;
   const own = readlinkSync("/proc/self/ns/net");
-  await waitUntil("the network namespace of the fabric", () => readlinkSync(`/proc/${pid}/ns/net`) !== own, { deadlineMs: 10_000 });
+  await waitUntil("the network namespace of the fabric", () => readlinkSync(`/proc/${pid}/ns/net`) !== own);
   const exec = (argv: readonly string[], options?: CommandOptions): Promise<CommandResult> => run(inNetwork(pid, argv), options);
   const batch = (lines: readonly string[]): Promise<CommandResult> => exec(["ip", "-batch", "-"], { input: `${lines.join("\n")}\n` });
   await batch([

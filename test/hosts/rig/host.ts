@@ -175,7 +175,7 @@ export class RigHost {
         if (this.#docker?.running() !== true) throw new Hopeless("dockerd ended");
         return this.engine.call("GET", "/_ping").then((answer) => answer === "OK");
       },
-      { deadlineMs: 120_000, evidence: () => this.logTails() },
+      { evidence: () => this.logTails() },
     );
   }
 
@@ -279,7 +279,7 @@ export class RigHost {
         if (outer.exitCode !== null) throw new Hopeless(`its first process ended with ${outer.exitCode}`);
         return printed.join("").startsWith("up\n") ? childOf(outer.pid!) : null;
       },
-      { deadlineMs: 20_000, everyMs: 5, evidence: () => printed.join("") },
+      { everyMs: 5, evidence: () => printed.join("") },
     );
     this.#place.onBoot([outer.pid!, initPid]);
     return { outer, ended, initPid };
@@ -325,7 +325,7 @@ export class RigHost {
       await tried();
       return true;
     };
-    await waitFor(`${what} of host ${this.name}`, attempt, { deadlineMs: 60_000, evidence: () => this.logTails() });
+    await waitFor(`${what} of host ${this.name}`, attempt, { evidence: () => this.logTails() });
   }
 }
 

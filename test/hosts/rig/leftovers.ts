@@ -71,7 +71,7 @@ export function isAlive({ pid, startTime }: ProcessMark): boolean {
 async function endProcess(mark: ProcessMark): Promise<void> {
   if (!isAlive(mark)) return;
   signalOne(mark.pid, "SIGKILL");
-  await waitUntil(`process ${mark.pid} of an earlier rig to end`, () => !isAlive(mark), { deadlineMs: 10_000 });
+  await waitUntil(`process ${mark.pid} of an earlier rig to end`, () => !isAlive(mark));
 }
 
 /** Removes a cgroup and those in it from every hierarchy; waits for the last processes in them to be gone. */

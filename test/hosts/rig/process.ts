@@ -5,8 +5,6 @@ import { Hopeless, waitFor } from "./wait.ts";
 /** Debian's own programs first, whatever else is installed on the machine. */
 export const RIG_PATH = "/usr/sbin:/usr/bin:/sbin:/bin:/usr/local/sbin:/usr/local/bin";
 
-const KILL_DEADLINE_MS = 20_000;
-
 /** What a program printed, and its exit code. */
 export interface CommandResult {
   readonly exitCode: number;
@@ -24,7 +22,7 @@ export interface CommandOptions {
 
 /** Runs a program to its end; rejects when it fails, with what it wrote to stderr. Killed at the deadline. */
 export function run(argv: readonly string[], options: CommandOptions = {}): Promise<CommandResult> {
-  const deadlineMs = options.deadlineMs ?? 30_000;
+  const deadlineMs = options.deadlineMs ?? 60_000;
   const [program, ...args] = argv as [string, ...string[]];
   const env = { PATH: RIG_PATH, HOME: "/nonexistent", ...options.env };
   const child = spawn(program, args, { cwd: "/", env, stdio: ["pipe", "pipe", "pipe"], timeout: deadlineMs, killSignal: "SIGKILL" });
@@ -88,7 +86,7 @@ export async function startInNamespaces(
       if (gone.signal.aborted) throw new Hopeless(`${argv.join(" ")} ended at once`);
       return childOf(entering.pid!);
     },
-    { deadlineMs: 10_000, everyMs: 2, evidence },
+    { everyMs: 2, evidence },
   );
   return {
     pid,
@@ -101,7 +99,7 @@ export async function startInNamespaces(
       signalBoth(entering.pid!, pid, signal);
       // nsenter stops with its child, and must run to see it end.
       if (signal === "SIGKILL") signalOne(entering.pid!, "SIGCONT");
-      await waitFor(`${argv[0]} to end after ${signal}`, () => gone.signal.aborted || null, { deadlineMs: KILL_DEADLINE_MS, evidence });
+      await waitFor(`${argv[0]} to end after ${signal}`, () => gone.signal.aborted || null, { evidence });
     },
   };
 }

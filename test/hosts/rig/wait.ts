@@ -1,7 +1,11 @@
 import { setTimeout as sleep } from "node:timers/promises";
 
+/** For what should come soon: a machine short of CPU takes many times as long, and nobody waits longer than for the answer. */
+export const PATIENCE_MS = 120_000;
+
 export interface WaitOptions {
-  readonly deadlineMs: number;
+  /** PATIENCE_MS when absent. */
+  readonly deadlineMs?: number;
   /** Between two looks. */
   readonly everyMs?: number;
   /** Added to the message when the deadline passes: logs, states. */
@@ -20,7 +24,7 @@ export class Hopeless extends Error {
 export async function waitFor<Answer>(
   what: string,
   ask: () => Answer | null | Promise<Answer | null>,
-  options: WaitOptions,
+  { deadlineMs = PATIENCE_MS, everyMs = 20, evidence: tell }: WaitOptions = {},
 ): Promise<Answer> {
   const startedAtMs = performance.now();
   for (;;) {
@@ -32,16 +36,16 @@ export async function waitFor<Answer>(
       last = error;
     }
     const waitedMs = performance.now() - startedAtMs;
-    if (waitedMs > options.deadlineMs || last instanceof Hopeless) {
+    if (waitedMs > deadlineMs || last instanceof Hopeless) {
       const why = last === undefined ? "" : `\nlast error: ${last instanceof Error ? last.message : JSON.stringify(last)}`;
-      const evidence = (await options.evidence?.()) ?? "";
+      const evidence = (await tell?.()) ?? "";
       throw new Error(`waited ${(waitedMs / 1000).toFixed(1)} s for ${what}${why}${evidence === "" ? "" : `\n${evidence}`}`);
     }
-    await sleep(options.everyMs ?? 20);
+    await sleep(everyMs);
   }
 }
 
 /** Resolves when the condition holds; see waitFor. */
-export async function waitUntil(what: string, holds: () => boolean | Promise<boolean>, options: WaitOptions): Promise<void> {
+export async function waitUntil(what: string, holds: () => boolean | Promise<boolean>, options?: WaitOptions): Promise<void> {
   await waitFor(what, async () => ((await holds()) ? true : null), options);
 }
