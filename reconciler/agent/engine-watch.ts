@@ -161,8 +161,7 @@ export class EngineWatch {
       if (trouble !== this.#repairTrouble) log.warn({ error }, "the network could not be repaired");
       this.#repairTrouble = trouble;
     }
-    // No event tells of a link that somebody removed.
-    this.#supervisor.look();
+    this.#supervisor.lookAtWires();
     this.#core.publish();
   }
 

@@ -65,6 +65,15 @@ describe("start", () => {
     const [infra, app] = await members();
     expect(networkOf(app!.pid)).toBe(networkOf(infra!.pid));
     expect(await ask("side", "/busybox df -k /seen | /busybox tail -1 | /busybox awk '{ print $2 }'")).toBe("1024");
+    const { HostConfig } = await docker.api.call<{ readonly HostConfig: { readonly SecurityOpt: readonly string[] } }>({
+      method: "GET",
+      path: `/containers/${infra!.id}/json`,
+      signal: soon(),
+    });
+    expect(HostConfig.SecurityOpt).toEqual(["no-new-privileges", expect.stringMatching(/^seccomp=\{.*"setns"/)]);
+    const infraStatus = readFileSync(`/proc/${infra!.pid}/status`, "utf8");
+    expect(infraStatus).toMatch(/CapEff:\s0+\n/);
+    expect(infraStatus).toMatch(/Seccomp:\s2/);
     const status = readFileSync(`/proc/${(await members()).find((it) => it.container === "web")!.pid}/status`, "utf8");
     expect(status).toMatch(/NoNewPrivs:\s1/);
     expect((await engine.inventory(soon())).images).toContain(IMAGE);

@@ -44,12 +44,14 @@ const MAX_WAITING = 4_096;
 export function createDockerEngine(options: DockerEngineOptions): DockerEngine {
   const owner: Owner = options;
   const api = createApi(options.socketPath, options.clock, options.deadlines ?? DEADLINES);
-  const host: Host = { api, owner, images: createInfraImages(api, options.infraImage ?? null), folder: options.folder };
+  const images = createInfraImages(api, options.infraImage ?? null);
+  const host: Host = { api, owner, images, folder: options.folder, hasDefaultSeccomp: () => hasDefaultSeccomp };
   const inventory = createInventoryReader(api, owner);
   const starts = createGate(STARTS_AT_ONCE, MAX_WAITING);
   const pulls = createGate(PULLS_AT_ONCE, MAX_WAITING);
   const hide = options.hide ?? ((text: string) => text);
   let dataRoot = options.dataRoot ?? "/var/lib/docker";
+  let hasDefaultSeccomp = false;
 
   /** The step's result; what the engine answered otherwise, as a code and a sentence. */
   async function says<Result>(what: string, step: Promise<Result>): Promise<Result> {
@@ -63,8 +65,8 @@ export function createDockerEngine(options: DockerEngineOptions): DockerEngine {
   return {
     ping: (signal) => api.ping(signal),
     async facts(signal) {
-      const { facts, root } = await says("the engine's facts", readFacts(api, signal));
-      dataRoot = root;
+      const { facts, ...found } = await says("the engine's facts", readFacts(api, signal));
+      ({ dataRoot, hasDefaultSeccomp } = found);
       return facts;
     },
     inventory: (signal) => says("list of containers", inventory.read(signal)),
@@ -105,7 +107,16 @@ interface Info {
   readonly SecurityOptions?: readonly string[];
 }
 
-async function readFacts(api: Api, signal: AbortSignal): Promise<{ readonly facts: EngineFacts; readonly root: string }> {
+interface Found {
+  readonly facts: EngineFacts;
+  readonly dataRoot: string;
+  readonly hasDefaultSeccomp: boolean;
+}
+
+/** How engines name their own profile: `default` before version 23. */
+const DEFAULT_SECCOMP = /^name=seccomp,profile=(default|builtin)$/;
+
+async function readFacts(api: Api, signal: AbortSignal): Promise<Found> {
   const { version, apiVersion } = await api.version(signal);
   const info = await api.call<Info>({ method: "GET", path: "/info", signal });
   const facts: EngineFacts = {
@@ -119,5 +130,6 @@ async function readFacts(api: Api, signal: AbortSignal): Promise<{ readonly fact
     liveRestore: info.LiveRestoreEnabled,
     userNamespaces: info.SecurityOptions?.some((option) => option.startsWith("name=userns")) === true,
   };
-  return { facts, root: info.DockerRootDir };
+  const hasDefaultSeccomp = info.SecurityOptions?.some((option) => DEFAULT_SECCOMP.test(option)) === true;
+  return { facts, dataRoot: info.DockerRootDir, hasDefaultSeccomp };
 }

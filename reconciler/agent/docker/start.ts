@@ -25,6 +25,8 @@ export interface Host {
   readonly api: Api;
   readonly owner: Owner;
   readonly images: InfraImages;
+  /** Whether containers get Docker's own seccomp profile when nothing is said: not one of the operator's, and not none. */
+  readonly hasDefaultSeccomp: () => boolean;
   /** For files that containers mount, which must outlive the agent. */
   readonly folder: string;
 }
@@ -80,8 +82,8 @@ export async function prepare(host: Host, ref: InstanceRef, request: StartReques
   }
   const infra = await host.images.ensure(signal);
   const resolvConf = await writeResolvConf(host.folder, request.endpoint.resolver);
-  const { image, entrypoint } = infra;
-  const parts = { owner: host.owner, ref, request, infra: { image, entrypoint }, resolvConf, hosts: null };
+  const ownSeccomp = infra.entrypoint !== null && host.hasDefaultSeccomp();
+  const parts = { owner: host.owner, ref, request, infra: { ...infra, ownSeccomp }, resolvConf, hosts: null };
   for (const volume of tmpfsVolumes(parts)) await ensureVolume(host, volume, signal);
   return parts;
 }
@@ -99,7 +101,7 @@ async function ensureInfra(host: Host, parts: InstanceParts, signal: AbortSignal
     if (!hasStatus(error, 404)) throw error;
     host.images.forget();
     const infra = await host.images.ensure(signal);
-    return await ensure(host, infraCreate({ ...parts, infra }), null, signal);
+    return await ensure(host, infraCreate({ ...parts, infra: { ...parts.infra, ...infra } }), null, signal);
   }
 }
 

@@ -36,6 +36,8 @@ export class Supervisor {
   readonly #crashes = new Map<string, Crashes>();
   /** Being killed or limited now, by instanceKey. */
   readonly #handling = new Set<string>();
+  /** Those whose wire, which the agent made, was gone when that was last looked at, by instanceKey. */
+  readonly #cut = new Set<string>();
   /** Kills that were logged; a hung engine lists the killed ones for a while. */
   readonly #told = new Set<string>();
 
@@ -55,6 +57,16 @@ export class Supervisor {
     for (const container of this.#core.unlimited()) this.#limit(container);
     for (const key of this.#crashes.keys()) if (!state.records.has(key)) this.#crashes.delete(key);
     for (const key of this.#told) if (!picture.instances.has(key)) this.#told.delete(key);
+  }
+
+  /** Looks for wires that somebody removed, of which no event tells. */
+  lookAtWires(): void {
+    const { picture, parts } = this.#core;
+    this.#cut.clear();
+    for (const [key, [infra]] of picture.instances) {
+      if (infra!.wiredByAgent && isRunning(infra!) && !parts.network.isWired(infra!)) this.#cut.add(key);
+    }
+    if (this.#cut.size > 0) this.look();
   }
 
   /** The engine or the host was restarted: what should run is started now, without backoff. */
@@ -142,7 +154,7 @@ export class Supervisor {
     if (containers.length === 0) return;
     const nowMs = core.parts.clock.monotonic();
     const known = this.#crashes.get(key);
-    if (containers.every((it) => isRunning(it) && !it.stranded && !this.#isCut(it))) {
+    if (!this.#cut.has(key) && containers.every((it) => isRunning(it) && !it.stranded)) {
       if (!record.started) this.#saved(core.state.put({ ...record, started: true }));
       if (known !== undefined) known.dueAtMs = Infinity;
       return;
@@ -157,11 +169,6 @@ export class Supervisor {
     }
     if (crashes.dueAtMs <= nowMs) void this.#resume(record, crashes);
     else this.#alarm.setAt(crashes.dueAtMs);
-  }
-
-  /** Its wire, which the agent made, is gone: someone removed the link. */
-  #isCut(container: OwnedContainer): boolean {
-    return container.wiredByAgent && !this.#core.parts.network.isWired(container);
   }
 
   /** Infra first, then its members; in the slot's lane, so never beside a step. */
@@ -179,6 +186,7 @@ export class Supervisor {
           withinTime(clock, limits, async (signal) => {
             await core.parts.secrets.restore(record, now.spec.template, core.ownsFiles, signal);
             await core.enginePermits.run(signal, () => engine.resumeInstance(record, core.wire(record), signal));
+            this.#cut.delete(key);
           }),
         );
         core.troubles.delete(key);

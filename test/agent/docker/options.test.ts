@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { Container } from "../../../reconciler/core/desired.ts";
+import { infraCreate } from "../../../reconciler/agent/docker/bodies.ts";
 import { APP, failure, INFRA, never, REF, useEngine } from "./engine-fixture.ts";
 import { container, instanceSpec, type SpecParts, startRequest } from "./instance.ts";
 
@@ -57,6 +58,21 @@ describe("options of a container in Docker's words", () => {
     expect(app).toMatchObject({ Runtime: "runsc" });
     expect(app).not.toHaveProperty("Sysctls");
   });
+});
+
+test.each([true, false])("infra of our own image has a short seccomp profile only in place of Docker's own: %s", (ownSeccomp) => {
+  const spec = instanceSpec({ containers: [container("web")] });
+  const parts = {
+    owner: { fleet: "test", host: "a-1" },
+    ref: REF,
+    request: startRequest(spec),
+    infra: { image: "infra:1", entrypoint: ["/busybox", "sleep", "inf"], ownSeccomp },
+    resolvConf: null,
+    hosts: null,
+  };
+  const { SecurityOpt } = infraCreate(parts).body.HostConfig;
+  expect(SecurityOpt[0]).toBe("no-new-privileges");
+  expect(SecurityOpt.slice(1).map((option) => option.slice(0, 9))).toEqual(ownSeccomp ? ["seccomp={"] : []);
 });
 
 test("secrets: values in the environment, folders mounted read-only, nothing of either in a label or in infra", async () => {
