@@ -6,7 +6,7 @@ import type { HostObservation } from "../core/observation.ts";
 import { Lanes, Permits } from "./apply/lanes.ts";
 import { withinTime } from "./deadline.ts";
 import { instanceKey } from "./instance-key.ts";
-import { buildObservation, type Work } from "./observe/observation.ts";
+import { buildObservation, type ObservationMemory, type Work } from "./observe/observation.ts";
 import { Picture } from "./observe/picture.ts";
 import type { Cgroups, Clock, Engine, InstanceRef, Log, Machine, Network, OwnedContainer, Probe, Sampler, Secrets, Wire } from "./ports.ts";
 import { createRounds } from "./rounds.ts";
@@ -60,6 +60,7 @@ export class HostCore {
   readonly #leaseFile: LeaseFile;
   readonly #listeners = new Set<(observation: HostObservation) => void>();
   #observation: HostObservation | null = null;
+  readonly #observed: ObservationMemory = new Map();
   #publishing = false;
   /** Which run of each container has its limits written, by id. */
   #limited = new Map<string, string>();
@@ -126,22 +127,26 @@ export class HostCore {
     const { settings } = this;
     if (settings === null) return 0;
     const { picture, state, parts } = this;
-    const next = buildObservation(this.#observation?.host === settings.host ? this.#observation : null, {
-      host: settings.host,
-      boot: this.boot,
-      capacity: parts.machine.capacity,
-      capabilities: this.capabilities,
-      inventory: picture.inventory,
-      looked: picture.looked,
-      instances: picture.instances,
-      records: state.records,
-      ports: parts.network.ports(),
-      floors: state.floors,
-      engineProblem: picture.engineProblem,
-      working: this.working,
-      troubleOf: (key) => this.troubles.get(key) ?? "",
-      healthOf: (container) => this.health.healthOf(container),
-    });
+    const next = buildObservation(
+      this.#observation?.host === settings.host ? this.#observation : null,
+      {
+        host: settings.host,
+        boot: this.boot,
+        capacity: parts.machine.capacity,
+        capabilities: this.capabilities,
+        inventory: picture.inventory,
+        looked: picture.looked,
+        instances: picture.instances,
+        records: state.records,
+        ports: parts.network.ports(),
+        floors: state.floors,
+        engineProblem: picture.engineProblem,
+        working: this.working,
+        troubleOf: (key) => this.troubles.get(key) ?? "",
+        healthOf: (container) => this.health.healthOf(container),
+      },
+      this.#observed,
+    );
     if (next === this.#observation) return next.version;
     // `version` only counts upward within one boot, also when the host is given another name.
     this.#observation = { ...next, version: Math.max(next.version, (this.#observation?.version ?? 0) + 1) };

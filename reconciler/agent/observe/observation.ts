@@ -34,19 +34,30 @@ export interface ObservationParts {
   readonly healthOf: (container: OwnedContainer) => Health;
 }
 
+/** What an Instance's part of the newest report was made of. */
+interface Observed {
+  /** Compared one by one, by identity. */
+  readonly inputs: readonly unknown[];
+  readonly instance: ObservedInstance;
+}
+
+/** By instanceKey: with it only those are made anew for a report to which something happened. */
+export type ObservationMemory = Map<string, Observed>;
+
 /**
  * The report of a host. The same object as `before` when nothing changed, else with the next version; in it every part that did
- * not change keeps its identity.
+ * not change keeps its identity. `memory` is of the reports before, and brought up to date.
  */
-export function buildObservation(before: HostObservation | null, parts: ObservationParts): HostObservation {
+export function buildObservation(before: HostObservation | null, parts: ObservationParts, memory: ObservationMemory): HostObservation {
   const known = new Map((before?.instances ?? []).map((instance) => [instanceKey(instance), instance]));
-  const now = parts.looked
-    ? [...parts.instances].map(([key, containers]) => observeInstance(containers, parts.records.get(key), parts))
-    : [...parts.records.values()].filter((record) => record.started).map((record) => rememberInstance(record, parts));
-  const instances = now.map((instance) => {
+  const merge = (instance: ObservedInstance): ObservedInstance => {
     const old = known.get(instanceKey(instance));
     return old !== undefined && isDeepStrictEqual(old, instance) ? old : instance;
-  });
+  };
+  for (const key of memory.keys()) if (!parts.instances.has(key)) memory.delete(key);
+  const instances = parts.looked
+    ? [...parts.instances].map(([key, containers]) => observeChanged(key, containers, parts, memory, merge))
+    : [...parts.records.values()].filter((record) => record.started).map((record) => merge(rememberInstance(record, parts)));
   const next = {
     engineProblem: parts.engineProblem ?? "",
     host: parts.host,
@@ -78,6 +89,26 @@ function engineMessage(problem: string | null): string {
 }
 
 const NO_LIVE: LiveSettings = { containers: {}, volumes: {}, ingressBps: null, egressBps: null };
+
+/** As observeInstance, made anew only if something that it is made of is another. */
+function observeChanged(
+  key: string,
+  containers: readonly OwnedContainer[],
+  parts: ObservationParts,
+  memory: ObservationMemory,
+  merge: (instance: ObservedInstance) => ObservedInstance,
+): ObservedInstance {
+  const record = parts.records.get(key);
+  const { working, troubleOf, engineProblem, healthOf } = parts;
+  const inputs = [containers, record, working.get(key), troubleOf(key), engineProblem, ...containers.map(healthOf)];
+  const seen = memory.get(key);
+  if (seen !== undefined && inputs.length === seen.inputs.length && inputs.every((input, at) => input === seen.inputs[at])) {
+    return seen.instance;
+  }
+  const instance = merge(observeInstance(containers, record, parts));
+  memory.set(key, { inputs, instance });
+  return instance;
+}
 
 /** One Instance from its containers, infra first, and what the agent was told of it. */
 function observeInstance(

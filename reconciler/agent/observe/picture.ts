@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from "node:util";
 import { withinTime } from "../deadline.ts";
 import { instanceKey } from "../instance-key.ts";
 import type { Clock, Engine, EngineFacts, EngineInventory, InstanceRef, OwnedContainer } from "../ports.ts";
@@ -126,6 +127,11 @@ export class Picture {
       else setGroup(instances, key, this.#byInstance.get(key) ?? []);
     }
     for (const key of this.#rounds.keys()) if (!instances.has(key)) this.#rounds.delete(key);
+    for (const [key, one] of instances) {
+      const before = this.#byInstance.get(key);
+      // What did not change keeps its identity: reports are made anew of what did.
+      if (before !== undefined && before !== one && isDeepStrictEqual(before, one)) instances.set(key, before);
+    }
     this.#lookedAll = look;
     this.#byInstance = instances;
     this.#inventory = null;
