@@ -261,7 +261,7 @@ export class HostCore {
   async during<Result>(ref: InstanceRef, what: Work, work: () => Promise<Result>): Promise<Result> {
     const key = instanceKey(ref);
     this.working.set(key, what);
-    if (what !== "resume") this.troubles.delete(key);
+    if (what !== "resume" && what !== "revive") this.troubles.delete(key);
     try {
       return await work();
     } finally {

@@ -102,6 +102,19 @@ describe("failures", () => {
     expect(web(after(...failed("x", "i1"), ...failed("x", "i2"))).failures.get(0)).toMatchObject({ count: 1, tries: 1, input: "i2" });
   });
 
+  test.each(["engine-unreachable", "network-failed", "disk-full", "agent-state", "secret-missing"])(
+    "%s is the host's trouble: another host is tried, and what its operator mends goes on by itself",
+    (code) => {
+      const six = Array.from({ length: 6 }, () => failed(code, "i1")).flat();
+      expect(web(after(...six)).failures.get(0)).toMatchObject({ code, count: 0, tries: 6, hosts: ["a-1"] });
+    },
+  );
+
+  test("a full disk is the host's trouble where the engine needs it, and the Set's where a volume has no room", () => {
+    const grow = [{ ...started, kind: "growVolume" as const }, ended("failed", "disk-full", "i1")];
+    expect(web(after(...grow, ...grow)).failures.get(0)).toMatchObject({ code: "disk-full", count: 2, tries: 2 });
+  });
+
   test("a lost reply is a try but no failure, and hides no reason", () => {
     const memory = after(...failed("lost", "i1", "unknown"));
     expect(web(memory).failures.get(0)).toMatchObject({ code: "lost", count: 0, tries: 1 });

@@ -9,8 +9,8 @@ import type { EngineInventory, OwnedContainer } from "../ports.ts";
 import type { InstanceRecord } from "../state/agent-state.ts";
 import type { Health } from "../supervise/health.ts";
 
-/** What is done to an Instance: by a step, or by supervision after a crash. */
-export type Work = "start" | "replace" | "resume";
+/** What is done to an Instance: by a step, or by supervision after it crashed (`resume`) or its host stopped it (`revive`). */
+export type Work = "start" | "replace" | "resume" | "revive";
 
 /** Everything a report is made of. */
 export interface ObservationParts {
@@ -192,7 +192,9 @@ function phaseOf(
   const doing = working.get(key);
   if (doing === "start") return { phase: "created", message: "" };
   // What is seen in between, such as a member still in the network of the dead infra, is not how it will be.
-  if (doing === "resume") return { phase: "failed", message: "it is being started again" };
+  if (doing === "resume" || doing === "revive") {
+    return { phase: doing === "resume" ? "failed" : "stopped", message: "it is being started again" };
+  }
   const down = containers.filter((container) => container.state !== "running");
   if (down.length === 0 || doing === "replace") return { phase: "running", message: record?.want === "run" ? "" : (record?.why ?? "") };
   if (record?.want === "stopped" || record?.want === "fenced") {
@@ -203,7 +205,12 @@ function phaseOf(
   const exited = down.filter((container) => container.state === "exited");
   if (exited.length === 0) return { phase: "created", message: troubleOf(key) };
   const message = [...exited.map(exitMessage), troubleOf(key)].filter((text) => text !== "").join("; ");
-  return { phase: "failed", message };
+  return { phase: wasStoppedByHost(containers) ? "stopped" : "failed", message };
+}
+
+/** Infra does not end by itself: the machine, the engine or somebody ended it, and that is no crash of the Instance. */
+export function wasStoppedByHost(containers: readonly OwnedContainer[]): boolean {
+  return containers.some(({ role, state }) => role === "infra" && state !== "running");
 }
 
 /** `web exited with 137, out of memory`. */

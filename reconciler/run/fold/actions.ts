@@ -12,17 +12,23 @@ type Trouble = Pick<Failure, "code" | "message" | "lastAtMs" | "input" | "genera
 
 /** What a host answers when it could not try, or lacks what its operator can put there: nothing is wrong with the object. */
 const OF_HOST: ReadonlySet<string> = new Set([
+  "agent-state",
   "engine-busy",
   "engine-silent",
   "engine-timeout",
   "engine-unreachable",
   "host-busy",
+  "network-failed",
+  "no-infra-image",
   "runtime-missing",
   "secret-exposed",
   "secret-missing",
   "secret-store",
   "secret-unusable",
 ]);
+
+/** Of these a full disk is the engine's, which its operator can free; a volume that has no room asks for too much. */
+const NEED_ENGINE_DISK: ReadonlySet<string> = new Set(["pullImage", "startInstance", "replaceContainers"]);
 
 export function planStarted(draft: Draft): void {
   draft.plans += 1;
@@ -41,7 +47,7 @@ export function actionEnded(draft: Draft, event: EventOf<"action.ended">): void 
   if (event.outcome === "done") return;
   const { code, message, input, atMs: lastAtMs } = event;
   const trouble = { code, message, input, lastAtMs, host: action.host, generation: action.generation };
-  const ofHost = OF_HOST.has(code);
+  const ofHost = OF_HOST.has(code) || (code === "disk-full" && NEED_ENGINE_DISK.has(action.kind));
   const counts = event.outcome !== "unknown" && !ofHost;
   addFailure(draft, action.set, action.index, { ...trouble, counts, uncounts: ofHost && action.kind === "startInstance" });
 }

@@ -63,6 +63,21 @@ describe("supervision", () => {
     expect(await instance()).toMatchObject({ phase: "running", healthy: true });
   });
 
+  it("calls an Instance stopped, not failed, that ended with its infra: the machine did it, however often it takes to come back", async () => {
+    await at.bringUp();
+    await at.pass(1_000);
+    const phases = new Set<string>();
+    at.host.engine.failNext = { call: "resumeInstance", error: new Error("network tools did not finish within 5 s") };
+    at.host.engine.restart();
+    for (let step = 0; step < 40; step++) {
+      await at.pass(100);
+      phases.add((await instance()).phase);
+    }
+    expect([...phases].sort()).toEqual(["running", "stopped"]);
+    expect((await instance()).phase).toBe("running");
+    expect(resumes()).toBe(2);
+  });
+
   it("tells why an Instance can't be started again, and goes on trying", async () => {
     await at.bringUp();
     at.host.engine.failNext = { call: "resumeInstance", error: new Error("no space left on device") };
