@@ -30,8 +30,16 @@ export interface AgentOptions {
   readonly infraImage?: string;
 }
 
-/** The agent of this machine with its real drivers; nothing is started yet. Throws a UserError when the state folder can't be used. */
-export function composeAgent(options: AgentOptions, clock: Clock, log: Log): { readonly agent: Agent; close(): Promise<void> } {
+/**
+ * The agent of this machine with its real drivers; nothing is started yet. `stays`: to look after what it started; else it ends, and containers
+ * must do without it. Throws a UserError when the state folder can't be used.
+ */
+export function composeAgent(
+  options: AgentOptions,
+  stays: boolean,
+  clock: Clock,
+  log: Log,
+): { readonly agent: Agent; close(): Promise<void> } {
   const { state, docker, dockerRoot, plugin, bandwidth, infraImage } = options;
   // The drivers ask for the fleet when a reconciler has told it; until then nothing on the host is ours.
   const told = (): { readonly fleet: string; readonly host: string } => agent.settings ?? { fleet: "", host: "this host" };
@@ -65,6 +73,7 @@ export function composeAgent(options: AgentOptions, clock: Clock, log: Log): { r
     stateFolder: join(state, "network"),
     pluginSocket: plugin,
     dockerSocket: docker,
+    stays,
     fleet: () => told().fleet,
     clock,
     log,

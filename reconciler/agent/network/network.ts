@@ -18,6 +18,8 @@ export interface NetworkOptions {
   /** `/run/docker/plugins/setpoint.sock`: the name of the file is the driver's name for Docker. */
   readonly pluginSocket: string;
   readonly dockerSocket: string;
+  /** False: nobody will make a wire again that is lost, so Docker makes them all. */
+  readonly stays: boolean;
   /** The fleet that the agent belongs to; asked at `apply` and kept from then on. */
   readonly fleet: () => string;
   readonly clock: Clock;
@@ -35,7 +37,7 @@ const OVS_RUN_FOLDER = "/run/openvswitch";
 
 /** The host's network for Instances. Does nothing to the host before `apply`; ports are known at once, from the state folder. */
 export function createNetwork(options: NetworkOptions): Network {
-  const { stateFolder, pluginSocket, dockerSocket, clock, log, ovsRunFolder = OVS_RUN_FOLDER } = options;
+  const { stateFolder, pluginSocket, dockerSocket, stays, clock, log, ovsRunFolder = OVS_RUN_FOLDER } = options;
   const file = new StateFile(stateFolder);
   if (file.found === "damaged")
     log.error({ stateFolder }, "network.json was damaged and is put aside; ports in use are read back from the switch");
@@ -45,7 +47,7 @@ export function createNetwork(options: NetworkOptions): Network {
   const run = options.run ?? createCommandRunner(ovsRunFolder);
   const resolver = options.resolver ?? (() => readResolver());
   const parts = { run, networks, files, clock, log, resolver };
-  const bridge = new BridgeDriver({ ...parts, state });
+  const bridge = new BridgeDriver({ ...parts, state, stays });
   const ovs = new OvsDriver({ ...parts, file, pluginSocket });
   return new HostNetwork(file, { bridge, ovs }, options.fleet);
 }

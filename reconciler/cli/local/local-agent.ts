@@ -41,7 +41,7 @@ export async function openLocalAgent({ socket, folder, docker, clock, log }: Loc
     bandwidth: BANDWIDTH_BPS,
     secrets: secretsFolder(),
   };
-  const composed = composeAgent(options, clock, log);
+  const composed = composeAgent(options, false, clock, log);
   const server = await serveAgent(composed.agent, socket, log);
   await composed.agent.start();
   return {

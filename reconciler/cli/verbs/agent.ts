@@ -10,7 +10,7 @@ import type { Terminal } from "../terminal.ts";
 export async function agent(terminal: Terminal, options: AgentOptions): Promise<number> {
   const interrupted = terminal.interrupted();
   const log = daemonLog(readConfig(terminal.env).logLevel, terminal.err);
-  const parts = composeAgent(options, createSystemClock(), log);
+  const parts = composeAgent(options, true, createSystemClock(), log);
   try {
     // First the socket: it is what refuses when another agent is at work here.
     const server = await serveAgent(parts.agent, options.socket, log);

@@ -32,6 +32,13 @@ test("is one network of Docker's, which gives those their addresses whose ports 
   expect([network.capabilities(), existsSync(host.pluginSocket)]).toEqual([[], false]);
 });
 
+test("Docker wires all Instances of an agent that does not stay, as nobody would mend their wires", async () => {
+  const network = host.agent({ stays: false });
+  await network.apply(BRIDGE, soon());
+  await network.attach(port(), soon());
+  expect(network.endpoint(port(), false)).toEqual(BY_DOCKER);
+});
+
 test("Docker wires all Instances where the agent can't: not root, no such programs, name servers on the host's loopback alone, or Docker on another machine", async () => {
   host.before = (line) => {
     if (line.startsWith("nsenter")) throw host.fails(line, "nsenter: reassociate to namespace failed: Operation not permitted");

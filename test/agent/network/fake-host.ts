@@ -75,7 +75,7 @@ export class FakeHost {
   };
 
   /** A new run of the agent on this host. */
-  agent(): Network {
+  agent({ stays = true } = {}): Network {
     const note = (fields: object, message: string): void => void this.lines.push(`${message} ${JSON.stringify(fields)}`);
     const networks: DockerNetworks = {
       ensure: async (wanted) => {
@@ -88,6 +88,7 @@ export class FakeHost {
       stateFolder: join(this.folder, "state"),
       pluginSocket: this.pluginSocket,
       dockerSocket: join(this.folder, "docker.sock"),
+      stays,
       fleet: () => "lab",
       clock: { now: () => this.nowMs, monotonic: () => this.nowMs, sleep: (ms, signal) => sleepAtOnce(ms, signal) },
       log: { info: note, warn: note, error: note },

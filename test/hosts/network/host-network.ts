@@ -26,6 +26,7 @@ export function networkOf(host: RigHost, lines: Lines = []): Network {
     stateFolder: join(host.folder, "network"),
     pluginSocket: host.path("/run/docker/plugins/setpoint.sock"),
     dockerSocket: host.path(DOCKER_SOCKET),
+    stays: true,
     fleet: () => FLEET,
     clock: createSystemClock(),
     log: { info: note, warn: note, error: note },

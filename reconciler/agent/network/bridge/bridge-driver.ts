@@ -17,6 +17,7 @@ export interface BridgeDriverParts {
   readonly clock: Clock;
   readonly log: Log;
   readonly resolver: () => Resolver | null;
+  readonly stays: boolean;
 }
 
 type Slot = Pick<InstanceRef, "set" | "index">;
@@ -26,7 +27,7 @@ const LOOK_EVERY_MS = 60_000;
 
 /**
  * A network of Docker's own bridge driver, which routes and publishes host ports. Instances without such ports are wired to it by the agent where it
- * can (see Wires), all others by Docker, which is given their addresses one by one. VLANs are refused; rates are taken and not enforced, as a
+ * can and stays (see Wires), all others by Docker, which is given their addresses one by one. VLANs are refused; rates are taken and not enforced, as a
  * host without `tc` gets them only where the reconciler says so.
  */
 export class BridgeDriver implements NetworkDriver {
@@ -75,7 +76,7 @@ export class BridgeDriver implements NetworkDriver {
 
   endpoint({ ip }: PortRequest, publishes: boolean): Endpoint {
     // Servers on the host's own loopback are reached by Docker's own resolver alone, which comes with its network.
-    const resolver = this.#canWire ? this.#parts.resolver() : null;
+    const resolver = this.#canWire && this.#parts.stays ? this.#parts.resolver() : null;
     if (resolver !== null && !publishes) return { networkMode: "none", settings: {}, publish: false, resolver };
     const settings = { IPAMConfig: { IPv4Address: ip } };
     return { networkMode: dockerNetworkName(this.#parts.state.fleet), settings, publish: true, resolver: null };
