@@ -80,7 +80,7 @@ function takeStep(world: PureWorld, step: Step): PureWorld {
   if (step.dead !== undefined) world.record({ type: "host.dead", host: step.dead, ...who });
   if (step.frozen !== undefined) world.destroysFrozen = step.frozen;
   if (step.kill !== undefined) world.tamper(step.kill.split("/")[0]!, Number(step.kill.split("/")[1]), { phase: "failed", healthy: false, message: "exit 137" });
-  if (step.fail !== undefined) world.fails = (action) => (action.kind === step.fail ? { code: "disk-full", message: "no space left on device" } : null);
+  if (step.fail !== undefined) world.fails = (action) => (action.kind === step.fail ? { code: "cannot-run", message: "exec: \"/app/web\": no such file" } : null);
   for (let passes = 0; passes < (step.pass ?? 0); passes++) {
     world.pass();
     world.nowMs += 1_000;
