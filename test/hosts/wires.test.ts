@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { createFleet, type TestFleet, type WorldContainer } from "./fleet.ts";
+import { createFleet, inNetworkOf, type TestFleet, type WorldContainer } from "./fleet.ts";
+import { bridgePool, setManifest } from "./manifests.ts";
 import type { RigHost } from "./rig/host.ts";
 import { IMAGES } from "./rig/images.ts";
 import { createRig, type Rig } from "./rig/rig.ts";
@@ -7,42 +8,21 @@ import { waitUntil } from "./rig/wait.ts";
 
 const SETTLE_MS = 120_000;
 const REPAIR_MS = 30_000;
-const BRIDGE = "sp0";
+/** The default of a pool. */
+const BRIDGE = "setpoint0";
 
 let rig: Rig;
 let host: RigHost;
 let fleet: TestFleet;
 
 /** Two Instances that the agent wires to Docker's bridge, and one that Docker does, since it publishes a port. */
-function manifests(): Record<string, string> {
-  const set = (name: string, replicas: number, port: string): string => `apiVersion: setpoint/v1
-kind: Set
-metadata: { name: ${name} }
-spec:
-  pool: lab
-  replicas: ${replicas}
-  template:
-    containers:
-      - name: app
-        image: ${IMAGES.web}
-        ports: [{ name: http, port: 8080${port} }]
-        health: { http: { port: 8080 }, interval: 1s }
-        lifecycle: { stopTimeout: 1s }
-        resources: { cpu: { request: 10m }, memory: { request: 16Mi, limit: 64Mi } }
-`;
+function manifests(): Record<"pool.yaml" | "web.yaml" | "door.yaml", string> {
+  const serving = (port: string): string =>
+    `ports: [{ name: http, port: 8080${port} }]\nhealth: { http: { port: 8080 }, interval: 1s }\nlifecycle: { stopTimeout: 1s }`;
   return {
-    "pool.yaml": `apiVersion: setpoint/v1
-kind: HostPool
-metadata: { name: lab }
-spec:
-  network: { cidr: 10.70.0.0/24, gateway: 10.70.0.1, driver: bridge, bridge: ${BRIDGE} }
-  memory: { reserve: 256Mi }
-  limits: best-effort
-  budget: { percent: 100, count: 50 }
-  hosts: [{ name: a, agent: "unix://${host.agentSocket}", zone: z, capacity: { cpu: 2, memory: 6Gi, disk: 10Gi, bandwidth: 1gbit } }]
-`,
-    "web.yaml": set("web", 2, ""),
-    "door.yaml": set("door", 1, ", hostPort: 8090"),
+    "pool.yaml": bridgePool(rig),
+    "web.yaml": setManifest("web", 2, IMAGES.web, serving("")),
+    "door.yaml": setManifest("door", 1, IMAGES.web, serving(", hostPort: 8090")),
   };
 }
 
@@ -64,12 +44,11 @@ async function infras(): Promise<ReadonlyMap<string, WorldContainer>> {
   return new Map(found.map((container) => [container.slot, container]));
 }
 
-const GET = ["busybox", "timeout", "2", "busybox", "wget", "-q", "-O", "-"];
+const GET = ["busybox", "timeout", "5", "busybox", "wget", "-q", "-O", "-"];
 
 /** What a program of the host says in a container's network; empty when it fails. */
-async function inside(container: WorldContainer, argv: readonly string[]): Promise<string> {
-  const pid = await host.docker("inspect", "--format", "{{.State.Pid}}", container.id);
-  return (await host.exec(["nsenter", `--net=/proc/${pid}/ns/net`, "--", ...argv], { anyExit: true })).stdout;
+async function inside({ id }: WorldContainer, argv: readonly string[]): Promise<string> {
+  return (await inNetworkOf(host, id, argv)).stdout;
 }
 
 async function reaches(from: WorldContainer, to: WorldContainer, deadlineMs = REPAIR_MS): Promise<void> {
@@ -146,14 +125,13 @@ test("a link removed by hand is made again, without a container being touched", 
 });
 
 test("Docker's network pruned, which sees nobody on it: the bridge comes back, and all are on it again", async () => {
-  const only = manifests();
   fleet.commit({ "door.yaml": null });
   const before = await fleet.settled(SETTLE_MS);
   await waitUntil("the published Instance to go", async () => (await infras()).size === 2, { deadlineMs: SETTLE_MS, everyMs: 200 });
   expect(await host.docker("network", "prune", "--force")).toContain("setpoint-setpoint");
   await reaches(before.get("web/0")!, before.get("web/1")!);
   expect((await host.exec(["ip", "-o", "-4", "addr", "show", BRIDGE])).stdout).toContain("10.70.0.1/24");
-  fleet.commit({ "door.yaml": only["door.yaml"]! });
+  fleet.commit({ "door.yaml": manifests()["door.yaml"] });
   await allReachEachOther();
 });
 

@@ -9,7 +9,7 @@ import type { EngineInventory, OwnedContainer } from "../ports.ts";
 import type { InstanceRecord } from "../state/agent-state.ts";
 import type { Health } from "../supervise/health.ts";
 
-/** What is done to an Instance: by a step, or by supervision after it crashed (`resume`) or its host stopped it (`revive`). */
+/** What is done to an Instance: by a step, or by supervision after it crashed (`resume`), or its host stopped it or cut it off (`revive`). */
 export type Work = "start" | "replace" | "resume" | "revive";
 
 /** Everything a report is made of. */
@@ -205,12 +205,13 @@ function phaseOf(
   const exited = down.filter((container) => container.state === "exited");
   if (exited.length === 0) return { phase: "created", message: troubleOf(key) };
   const message = [...exited.map(exitMessage), troubleOf(key)].filter((text) => text !== "").join("; ");
-  return { phase: wasStoppedByHost(containers) ? "stopped" : "failed", message };
+  return { phase: hasCrashed(containers) ? "failed" : "stopped", message };
 }
 
-/** Infra does not end by itself: the machine, the engine or somebody ended it, and that is no crash of the Instance. */
-export function wasStoppedByHost(containers: readonly OwnedContainer[]): boolean {
-  return containers.some(({ role, state }) => role === "infra" && state !== "running");
+/** An app container ended by itself. Infra does not: the machine, the engine or somebody ended it, and then that is why the others ended. */
+export function hasCrashed(containers: readonly OwnedContainer[]): boolean {
+  const infraIsDown = containers.some(({ role, state }) => role === "infra" && state !== "running");
+  return !infraIsDown && containers.some(({ state }) => state === "exited");
 }
 
 /** `web exited with 137, out of memory`. */

@@ -4,7 +4,7 @@ import { withinTime } from "../deadline.ts";
 import type { HostCore } from "../host-core.ts";
 import { instanceKey } from "../instance-key.ts";
 import type { InstanceRef, OwnedContainer } from "../ports.ts";
-import { wasStoppedByHost } from "../observe/observation.ts";
+import { hasCrashed } from "../observe/observation.ts";
 import type { InstanceRecord } from "../state/agent-state.ts";
 import type { HealthTarget } from "./health.ts";
 
@@ -183,7 +183,7 @@ export class Supervisor {
         const now = core.state.recordOf(record);
         if (now?.want !== "run" || (now.spec.exclusive && !core.leased())) return;
         crashes.startedAtMs = clock.monotonic();
-        const what = wasStoppedByHost(core.picture.containersOf(record)) ? "revive" : "resume";
+        const what = hasCrashed(core.picture.containersOf(record)) ? "resume" : "revive";
         await core.during(record, what, () =>
           withinTime(clock, limits, async (signal) => {
             await core.parts.secrets.restore(record, now.spec.template, core.ownsFiles, signal);
