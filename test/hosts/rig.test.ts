@@ -7,6 +7,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { IMAGES } from "./rig/images.ts";
 import { isAlive, markOf, removeLeftovers, RIGS } from "./rig/leftovers.ts";
+import { startInNamespaces } from "./rig/process.ts";
 import { createRelay } from "./rig/relay.ts";
 import { createRig, type Rig } from "./rig/rig.ts";
 import { waitFor, waitUntil } from "./rig/wait.ts";
@@ -96,6 +97,26 @@ describe("three hosts", () => {
     host.signalDocker("SIGSTOP");
     await host.killDocker();
     await host.startDocker();
+  });
+
+  test("what is killed while it is stopped ends, and is seen to end", async () => {
+    const { initPid } = rig.host("b");
+    for (let round = 0; round < 30; round++) {
+      const hung = await startInNamespaces(initPid, ["sleep", "3600"], { log: join(rig.folder, "hung.log") });
+      hung.signal("SIGSTOP");
+      if (round % 2 === 0) await sleep(5);
+      await hung.kill();
+    }
+  });
+
+  test("a power cut ends what hangs", async () => {
+    const host = rig.host("b");
+    const hung = await startInNamespaces(host.initPid, ["sleep", "3600"], { log: join(rig.folder, "hung.log") });
+    hung.signal("SIGSTOP");
+    await sleep(50);
+    await host.powerCut();
+    await hung.ended;
+    await host.boot();
   });
 
   test("the switch comes back after its death, with its ports", async () => {

@@ -66,6 +66,12 @@ export interface RigProcess {
   readonly ended: Promise<number | NodeJS.Signals>;
 }
 
+/**
+ * nsenter stops itself when its child is stopped; stopped, it does not see it end, and what it does not reap holds the host's first process
+ * back from ending. A shell between the two takes no notice of a stopped child. Nothing follows what it runs but `exit`, lest it replace itself.
+ */
+const AWAITED = ["sh", "-c", '"$@"; exit $?', "awaited"];
+
 /** Starts a program in the namespaces of the host with this first process. */
 export async function startInNamespaces(
   initPid: number,
@@ -73,7 +79,7 @@ export async function startInNamespaces(
   { log, env }: { readonly log: string; readonly env?: Readonly<Record<string, string>> },
 ): Promise<RigProcess> {
   const output = openSync(log, "a");
-  const [program, ...args] = inNamespaces(initPid, argv) as [string, ...string[]];
+  const [program, ...args] = inNamespaces(initPid, [...AWAITED, ...argv]) as [string, ...string[]];
   const entering = spawn(program, args, { cwd: "/", env: { PATH: RIG_PATH, ...env }, stdio: ["ignore", output, output], detached: true });
   closeSync(output);
   const ended = endOf(entering);
@@ -84,7 +90,8 @@ export async function startInNamespaces(
     `${argv[0]} to start`,
     () => {
       if (gone.signal.aborted) throw new Hopeless(`${argv.join(" ")} ended at once`);
-      return childOf(entering.pid!);
+      const awaiting = childOf(entering.pid!);
+      return awaiting === null ? null : childOf(awaiting);
     },
     { everyMs: 2, evidence },
   );
@@ -93,21 +100,13 @@ export async function startInNamespaces(
     log,
     ended,
     running: () => !gone.signal.aborted,
-    signal: (signal) => signalBoth(entering.pid!, pid, signal),
+    signal: (signal) => signalOne(pid, signal),
     async kill(signal = "SIGKILL") {
       if (gone.signal.aborted) return;
-      signalBoth(entering.pid!, pid, signal);
-      // nsenter stops with its child, and must run to see it end.
-      if (signal === "SIGKILL") signalOne(entering.pid!, "SIGCONT");
+      signalOne(pid, signal);
       await waitFor(`${argv[0]} to end after ${signal}`, () => gone.signal.aborted || null, { evidence });
     },
   };
-}
-
-/** nsenter stops itself when its child is stopped, and has to be continued too. */
-function signalBoth(entering: number, pid: number, signal: NodeJS.Signals): void {
-  signalOne(pid, signal);
-  if (signal === "SIGCONT") signalOne(entering, signal);
 }
 
 /** A process that is gone needs no signal. */
