@@ -43,7 +43,15 @@ export interface DesiredPool {
     /** VXLAN between the hosts; null: they share a network already. */
     readonly overlay: { readonly vni: number } | null;
   };
-  readonly storage: { readonly trashKeepForMs: number };
+  readonly storage: {
+    /** LVM volume group on each host for volumes of kind `lvm`; null: the pool has none. */
+    readonly volumeGroup: string | null;
+    /** Thin pool in it, from which volumes are taken; null: each has its room from the start. */
+    readonly thinPool: string | null;
+    /** Absolute path on each host, below which volumes of kind `dir` lie. */
+    readonly folder: string;
+    readonly trashKeepForMs: number;
+  };
   readonly cpuOvercommit: number;
   /** CPUs of every host that Sets never use, as the kernel writes lists, by who uses them; null: none. */
   readonly isolation: { readonly ovs: string | null; readonly vms: string | null };
@@ -255,7 +263,19 @@ export interface HealthCheck {
 
 export type Volume =
   | { readonly name: string; readonly kind: "lvm"; readonly filesystem: "ext4" | "xfs" }
+  /** A folder of the host's own file system; over its size in LiveSettings it is read-only. */
+  | { readonly name: string; readonly kind: "dir" }
   | { readonly name: string; readonly kind: "tmpfs" }
+  /** A volume of one of Docker's volume plugins, one per slot. Not `shared`: two Instances of the slot may not use it at once. Options sorted by key. */
+  | {
+      readonly name: string;
+      readonly kind: "docker";
+      readonly driver: string;
+      readonly options: Readonly<Record<string, string>>;
+      readonly shared: boolean;
+    }
+  /** Small read-only files, by name. Keys sorted. */
+  | { readonly name: string; readonly kind: "config"; readonly files: Readonly<Record<string, string>> }
   /** Files of a secret of the host. It belongs to the containers that mount it; infra has no part in it. */
   | { readonly name: string; readonly kind: "secret"; readonly secret: string };
 

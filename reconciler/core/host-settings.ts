@@ -17,6 +17,17 @@ export interface HostSettings {
    * with `no-capability`. `best-effort`: the step is done without that limit; the reconciler tells people.
    */
   readonly limits?: "required" | "best-effort";
+  /** Absent when a reconciler that knows of no volumes told it. */
+  readonly storage?: StorageSettings;
+}
+
+export interface StorageSettings {
+  /** LVM volume group for volumes of kind `lvm`; null: there is none for Sets. */
+  readonly volumeGroup: string | null;
+  /** Thin pool in it, from which volumes are taken; null: each has its room from the start. */
+  readonly thinPool: string | null;
+  /** Absolute path, below which volumes of kind `dir` lie. */
+  readonly folder: string;
 }
 
 export interface NetworkSettings {

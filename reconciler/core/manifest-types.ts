@@ -193,6 +193,18 @@ export interface HostPool {
      */
     storage?: {
       /**
+       * LVM volume group on each host from which volumes of kind lvm are taken. What else lies in it is never touched. Default: none, so the pool takes no Set with such a volume on real hosts.
+       */
+      volumeGroup?: string;
+      /**
+       * Thin pool in the volume group. Volumes then take room as they are written, and the pool rings an alarm before it is full. Default: none; each volume has its room from the start.
+       */
+      thinPool?: string;
+      /**
+       * Folder on each host below which volumes of kind dir lie. Default: /var/lib/setpoint/volumes.
+       */
+      folder?: string;
+      /**
        * What happens to volumes nobody wants any more.
        */
       trash?: {

@@ -61,7 +61,7 @@ export interface ObservedVolume {
   readonly set: string;
   readonly index: number;
   readonly name: string;
-  readonly kind: "lvm";
+  readonly kind: "lvm" | "dir";
   readonly sizeBytes: number;
   readonly usedBytes: number;
 }

@@ -109,7 +109,8 @@ interface Step {
 export type Action = Step &
   (
     | { readonly kind: "pullImage"; readonly image: string }
-    | { readonly kind: "createVolume"; readonly volume: string; readonly filesystem: "ext4" | "xfs"; readonly sizeBytes: number }
+    /** `filesystem` null: a folder with a soft limit, not a logical volume. */
+    | { readonly kind: "createVolume"; readonly volume: string; readonly filesystem: "ext4" | "xfs" | null; readonly sizeBytes: number }
     | { readonly kind: "growVolume"; readonly volume: string; readonly sizeBytes: number }
     /** Address, VLAN and both rates of the Instance's one port. Rates in bit/s, null = no limit. */
     | {

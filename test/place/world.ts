@@ -25,7 +25,7 @@ export function makePool(name: string, more: Partial<DesiredPool> = {}): Desired
       mtu: 1500,
       overlay: null,
     },
-    storage: { trashKeepForMs: 0 },
+    storage: { volumeGroup: null, thinPool: null, folder: "/srv", trashKeepForMs: 0 },
     cpuOvercommit: 1,
     isolation: { ovs: null, vms: null },
     memoryReserveBytes: 0,

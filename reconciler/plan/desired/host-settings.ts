@@ -50,6 +50,7 @@ function settingsOf(fleet: string, host: DesiredHost, pool: DesiredPool, members
     network: { driver, cidr, gateway, vlan, bridge, datapath, mtu, overlay: joined },
     cpus: host.cpus,
     limits: pool.limits,
+    storage: { volumeGroup: pool.storage.volumeGroup, thinPool: pool.storage.thinPool, folder: pool.storage.folder },
   };
 }
 

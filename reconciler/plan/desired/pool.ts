@@ -14,6 +14,8 @@ import type { Path, Report } from "./report.ts";
 
 type Spec = written.HostPool["spec"];
 
+/** Where volumes of kind `dir` lie when the pool does not say. */
+const STORAGE_FOLDER = "/var/lib/setpoint/volumes";
 /** A lease shorter than this many suspicions would stop Instances at every hiccup of the network. */
 const LEAST_LEASE_IN_SUSPICIONS = 3;
 
@@ -44,6 +46,9 @@ export function readPool(loaded: Loaded<written.HostPool>): ReadPool {
     name: metadata.name,
     network: network.desired,
     storage: {
+      volumeGroup: spec.storage?.volumeGroup ?? null,
+      thinPool: spec.storage?.thinPool ?? null,
+      folder: spec.storage?.folder ?? STORAGE_FOLDER,
       trashKeepForMs: readQuantity(report, ["spec", "storage", "trash", "keepFor"], "duration", spec.storage?.trash?.keepFor ?? "7d"),
     },
     cpuOvercommit: spec.cpu?.overcommit ?? 1,
