@@ -9,10 +9,20 @@ const USAGE = `usage: npm run sim -- [SEED] [--hours H] [--seeds N] [--from S] [
   --from S   the first of them (default 1)
   --keep     go on after a seed that breaks a rule`;
 
-/** Runs seeds one after another; exit code 1 at the first broken rule. */
+const OPTIONS = {
+  hours: { type: "string" },
+  seeds: { type: "string" },
+  from: { type: "string" },
+  keep: { type: "boolean" },
+  help: { type: "boolean", short: "h" },
+} as const;
+
+/** Runs seeds one after another; exit code 1 at the first broken rule, 2 when the command line is not understood. */
 async function main(): Promise<void> {
-  const options = { hours: { type: "string" }, seeds: { type: "string" }, from: { type: "string" }, keep: { type: "boolean" } } as const;
-  const { values, positionals } = parseArgs({ options, allowPositionals: true });
+  const given = readArguments();
+  if (given === null) return;
+  const { values, positionals } = given;
+  if (values.help === true) return console.log(USAGE);
   const hours = Number(values.hours ?? 2);
   const count = Number(values.seeds ?? 100);
   const from = Number(values.from ?? 1);
@@ -23,6 +33,17 @@ async function main(): Promise<void> {
   }
   const seeds = positionals.length === 1 ? positionals : Array.from({ length: count }, (_, at) => String(from + at));
   await runAll(seeds, hours, values.keep === true);
+}
+
+/** Null when something in it is unknown, which was said. */
+function readArguments(): ReturnType<typeof parseArgs<{ options: typeof OPTIONS; allowPositionals: true }>> | null {
+  try {
+    return parseArgs({ options: OPTIONS, allowPositionals: true });
+  } catch (error) {
+    console.error(`${(error as Error).message}\n\n${USAGE}`);
+    process.exitCode = 2;
+    return null;
+  }
 }
 
 async function runAll(seeds: readonly string[], hours: number, keepGoing: boolean): Promise<void> {
