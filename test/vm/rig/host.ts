@@ -11,7 +11,8 @@ import { openLogin, type Login } from "./ssh.ts";
 
 /** The disks every machine has; inside they are vda, vdb and vdc, and /dev/disk/by-id/virtio-NAME. Only the root has anything on it. */
 const DISKS = { root: null, data: "8G", spare: "1G" } as const;
-const BOOT_WITHIN_MS = 300_000;
+/** Half a minute on an idle machine without KVM; others may be at work on this one. */
+const BOOT_WITHIN_MS = 600_000;
 
 /** Lines that systemd writes to the console. */
 const LOGIN_LINE = "Started ssh.service";
@@ -165,9 +166,11 @@ export class VmHost {
   async reboot(): Promise<void> {
     const { qemu, login } = this.#on();
     const from = this.#consoleSize();
-    await this.exec(["systemctl", "reboot"], { anyExit: true });
+    // The answer may be lost with the connection.
+    const asked = this.exec(["systemctl", "--no-block", "reboot"], { anyExit: true }).catch(() => {});
     await this.#untilConsole(LOGIN_LINE, from);
     await login.close();
+    await asked;
     await this.#login(qemu);
     await this.#untilConsole(UP_LINE, from);
   }
