@@ -26,6 +26,7 @@ const STEPS: { readonly [Kind in ActionKind]: { readonly lane: boolean; readonly
   createVolume: { lane: true, run: withoutVolumes },
   growVolume: { lane: true, run: withoutVolumes },
   trashVolume: { lane: true, run: withoutVolumes },
+  restoreVolume: { lane: true, run: withoutVolumes },
   purgeVolume: { lane: true, run: withoutVolumes },
 };
 
