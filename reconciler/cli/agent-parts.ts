@@ -8,7 +8,7 @@ import type { Clock, Log } from "../agent/ports.ts";
 import { createProber } from "../agent/probe/probe.ts";
 import { createSampler } from "../agent/sampler/sampler.ts";
 import { createSecrets } from "../agent/secrets/secrets.ts";
-import { createVolumes } from "../agent/volumes/volumes.ts";
+import { createHostVolumes } from "../agent/volumes/host-volumes.ts";
 
 export interface AgentOptions {
   /** The agent's own folder. */
@@ -86,7 +86,7 @@ export function composeAgent(
     sampler: createSampler(),
     probe: prober.probe,
     secrets,
-    volumes: createVolumes([]),
+    volumes: createHostVolumes({ folder: join(state, "volumes"), told, log }),
     machine,
     clock,
     log,
