@@ -70,7 +70,7 @@ const FROM_TRASH: Record<string, (lvm: LvmDriver, host: FakeLvm) => Promise<void
 /** Everything on the host but what LVM numbers by itself. */
 function stateOf(host: FakeLvm): unknown {
   const volumes = host.volumes.map(({ uuid: _uuid, minor: _minor, filesystem, ...lv }) => {
-    return { ...lv, filesystem: filesystem === null ? null : { ...filesystem, files: [...filesystem.files].sort() } };
+    return { ...lv, filesystem: filesystem === null ? null : { ...filesystem, files: Object.fromEntries(filesystem.files) } };
   });
   const mounts = host.mounts.map(({ point, lv }) => `${point} ${lv.name}`);
   return { volumes, mounts: mounts.sort(), folders: [...host.folders.keys()].sort() };
