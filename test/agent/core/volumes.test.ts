@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { InstanceSpec } from "../../../reconciler/core/plan.ts";
 import { spec, step } from "../../sim/fixtures.ts";
-import { FakeLvm, GIB } from "../volumes/fake-lvm.ts";
+import { GIB, type FakeLvm } from "../volumes/fake-lvm.ts";
 import { Bench } from "./bench.ts";
 
 const STORAGE = { volumeGroup: "vg0", thinPool: null, folder: "/volumes" };

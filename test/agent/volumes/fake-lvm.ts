@@ -96,8 +96,10 @@ export class FakeLvm {
   driver(fleet = "shop"): LvmDriver {
     this.#dead = false;
     this.killAfter = null;
-    const note = (fields: object, message: string): void =>
-      void this.log.push(`${message} ${String((fields as { error?: unknown }).error ?? "")}`);
+    const note = (fields: Readonly<Record<string, unknown>>, message: string): void => {
+      const error = fields["error"];
+      this.log.push(`${message} ${error instanceof Error ? error.message : ""}`);
+    };
     const told = (): { fleet: string; host: string } => ({ fleet, host: "a-1" });
     return new LvmDriver({
       run: this.run,
