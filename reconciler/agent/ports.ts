@@ -242,6 +242,16 @@ export interface Secrets {
   hide(text: string): string;
 }
 
+/** Files of config volumes, which the manifest holds; on the disk, in the agent's own folder. Belongs to the containers that mount them. */
+export interface ConfigFiles {
+  /** Folder on this host of each config volume that these containers of the template mount, by volume: exactly its files are in it now. */
+  prepare(ref: InstanceRef, template: Template, containers: readonly Container[]): Promise<ReadonlyMap<string, string>>;
+  /** Puts back what was changed or removed, before containers start again. */
+  restore(ref: InstanceRef, template: Template): Promise<void>;
+  /** Removes the files of all Instances but these. */
+  dropOthers(kept: readonly InstanceRef[]): Promise<void>;
+}
+
 export interface SecretUser {
   readonly ref: InstanceRef;
   readonly template: Template;
