@@ -55,7 +55,7 @@ interface Mount {
 
 export interface VolumeBody {
   readonly Name: string;
-  readonly Driver: "local";
+  readonly Driver: string;
   readonly DriverOpts: Readonly<Record<string, string>>;
   readonly Labels: Labels;
 }

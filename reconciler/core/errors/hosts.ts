@@ -142,6 +142,18 @@ export const HOST_ERRORS = {
     what: "An Instance did not become healthy in time.",
     fix: "Look at the message of the health check and the container's log; correct the check, its `startPeriod` or the image.",
   },
+  "volume-differs": {
+    what: "A volume of one of Docker's plugins is there with another driver or other options than the Set asks for; it is never removed to make another.",
+    fix: "Write driver and options as the volume has them (`docker volume inspect NAME` on that host shows them), or give the volume another name in the Set. Or save its data and remove it by hand: `docker volume rm NAME`.",
+  },
+  "volume-driver-failed": {
+    what: "A volume plugin of Docker refused a volume, could not mount it, or did not answer.",
+    fix: "Read the plugin's own words in the message and its log on that host; correct the volume's options in the Set, or mend what the plugin needs (its server, its network). The step is tried again.",
+  },
+  "volume-driver-missing": {
+    what: "Docker on the host does not know the volume plugin that the Set asks for.",
+    fix: "Install the plugin on that host and start it (`docker plugin install`, or the plugin's own unit), or let the Set ask for other hosts by placement.hostLabels. The step is tried again by itself.",
+  },
   "would-shrink": {
     what: "A volume was to be made smaller; volumes only grow.",
     fix: "Write the present size or a larger one, or make a new volume under another name.",

@@ -1,0 +1,80 @@
+import { sortedUnique } from "../../core/order.ts";
+import { StepError } from "../ports.ts";
+import type { Api } from "./api.ts";
+import { hasStatus } from "./api-error.ts";
+import type { InstanceParts, VolumeBody } from "./bodies.ts";
+import { isOurs, type Labels, type Owner, slotLabels, slotVolumeName } from "./labels.ts";
+
+/*
+ * Volumes of Docker's volume plugins (`local` is one): one per slot, under a name that stays. They outlive Instance, slot and Set. Nothing here ever
+ * removes one, for the storage behind it may be somewhere else, and whether it is still wanted only its owner knows.
+ */
+
+/** What of Docker's answer is read; names are Docker's. */
+interface Found {
+  readonly Driver: string;
+  readonly Options: Readonly<Record<string, string>> | null;
+  readonly Labels: Labels | null;
+  /** `global`: the plugin has one list of volumes for many hosts. */
+  readonly Scope: string;
+}
+
+/** How long a plugin may take to make a volume; Docker itself would wait for two minutes. */
+const CREATE_WITHIN_MS = 45_000;
+
+export function pluginVolumes({ owner, ref, request: { spec } }: InstanceParts): VolumeBody[] {
+  return spec.template.volumes
+    .filter((volume) => volume.kind === "docker")
+    .map(({ name, driver, options }) => ({
+      Name: slotVolumeName(owner, ref, name),
+      Driver: driver,
+      DriverOpts: options,
+      Labels: slotLabels(owner, ref, name),
+    }));
+}
+
+/** Makes the volume, or takes the one of that name if it is what is asked for. */
+export async function ensurePluginVolume(api: Api, owner: Owner, wanted: VolumeBody, signal: AbortSignal): Promise<void> {
+  const found = await inspectVolume(api, wanted, signal);
+  if (found !== null && !isUnnamed(found, wanted)) return refuseOther(found, wanted, owner);
+  const create = { method: "POST", path: "/volumes/create", body: wanted, deadlineMs: CREATE_WITHIN_MS, signal } as const;
+  refuseOther(await api.call<Found>(create).catch((error: unknown) => Promise.reject(silence(error, wanted))), wanted, owner);
+}
+
+/** Null for one that is not there. */
+async function inspectVolume(api: Api, wanted: VolumeBody, signal: AbortSignal): Promise<Found | null> {
+  try {
+    return await api.call<Found>({ method: "GET", path: `/volumes/${wanted.Name}`, signal });
+  } catch (error) {
+    if (hasStatus(error, 404)) return null;
+    throw silence(error, wanted);
+  }
+}
+
+/** Made through another host of the same plugin: this host's Docker has no labels or options for it until it is asked to make it. */
+function isUnnamed({ Scope, Driver, Labels, Options }: Found, wanted: VolumeBody): boolean {
+  const isBare = [Labels, Options].every((record) => Object.keys(record ?? {}).length === 0);
+  return Scope === "global" && Driver === wanted.Driver && isBare;
+}
+
+function refuseOther({ Driver, Labels, Options }: Found, { Name, ...wanted }: VolumeBody, owner: Owner): void {
+  const permanent = { retry: "permanent", outcome: "refused" } as const;
+  if (!isOurs(Labels, owner)) throw new StepError("not-ours", `the volume ${Name} on ${owner.host} belongs to someone else`, permanent);
+  const others = otherKeys(Options ?? {}, wanted.DriverOpts);
+  if (Driver === wanted.Driver && others.length === 0) return;
+  // Names only: a value may be a password.
+  const how = Driver === wanted.Driver ? `has other options (${others.join(", ")})` : `is of the driver ${Driver}, not ${wanted.Driver}`;
+  throw new StepError("volume-differs", `the volume ${Name} on ${owner.host} ${how}; Setpoint never removes it to make another`, permanent);
+}
+
+/** Keys whose values are not the same, or that only one has; sorted. */
+function otherKeys(a: Readonly<Record<string, string>>, b: Readonly<Record<string, string>>): string[] {
+  const keys = sortedUnique([...Object.keys(a), ...Object.keys(b)]);
+  return keys.filter((key) => a[key] !== b[key]);
+}
+
+/** The engine answers other calls: it is the plugin that does not. */
+function silence(error: unknown, { Driver, Name }: VolumeBody): unknown {
+  if (!(error instanceof StepError) || error.code !== "engine-timeout") return error;
+  return new StepError("volume-driver-failed", `Docker's volume plugin ${Driver} did not answer for the volume ${Name}: ${error.message}`);
+}
