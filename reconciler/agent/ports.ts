@@ -244,16 +244,6 @@ export interface Secrets {
   hide(text: string): string;
 }
 
-/** Files of config volumes, which the manifest holds; on the disk, in the agent's own folder. Belongs to the containers that mount them. */
-export interface ConfigFiles {
-  /** Folder on this host of each config volume that these containers of the template mount, by volume: exactly its files are in it now. */
-  prepare(ref: InstanceRef, template: Template, containers: readonly Container[]): Promise<ReadonlyMap<string, string>>;
-  /** Puts back what was changed or removed, before containers start again. */
-  restore(ref: InstanceRef, template: Template): Promise<void>;
-  /** Removes the files of all Instances but these. */
-  dropOthers(kept: readonly InstanceRef[]): Promise<void>;
-}
-
 export interface SecretUser {
   readonly ref: InstanceRef;
   readonly template: Template;
@@ -307,6 +297,17 @@ export interface VolumeRequest extends VolumeRef {
   readonly sizeBytes: number;
 }
 
+/** A running container that may write to a volume. */
+export interface VolumeUser extends VolumeRef {
+  /** As the Set names it. */
+  readonly container: string;
+  /** Its first process. */
+  readonly pid: number;
+  /** Where the manifest mounts the volume in it. */
+  readonly writablePaths: readonly string[];
+  readonly readOnlyPaths: readonly string[];
+}
+
 /** What stands on an entry of the trash. */
 export interface TrashNote {
   readonly trashedAtMs: number;
@@ -332,6 +333,8 @@ export interface Volumes {
   apply(settings: StorageSettings | null, signal: AbortSignal): Promise<void>;
   /** Reads what there is, and finishes what a crash left half done. Called at start and every so often; steps look by themselves. */
   look(signal: AbortSignal): Promise<void>;
+  /** All containers that have volumes now: those of a volume over its soft limit lose the right to write, and get it back. */
+  follow(users: readonly VolumeUser[]): void;
   /** Brings figures of use up to date; cheap. Changes below a hundredth of the volume are not told. */
   measure(signal: AbortSignal): Promise<void>;
   /** Ready to be mounted, as last seen; sorted by set, index, name. */

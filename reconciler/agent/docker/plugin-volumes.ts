@@ -2,8 +2,8 @@ import { sortedUnique } from "../../core/order.ts";
 import { StepError } from "../ports.ts";
 import type { Api } from "./api.ts";
 import { hasStatus } from "./api-error.ts";
-import type { InstanceParts, VolumeBody } from "./bodies.ts";
-import { isOurs, type Labels, type Owner, slotLabels, slotVolumeName } from "./labels.ts";
+import { type InstanceParts, pluginVolume, type VolumeBody } from "./bodies.ts";
+import { isOurs, type Labels, type Owner } from "./labels.ts";
 
 /*
  * Volumes of Docker's volume plugins (`local` is one): one per slot, under a name that stays. They outlive Instance, slot and Set. Nothing here ever
@@ -22,19 +22,14 @@ interface Found {
 /** How long a plugin may take to make a volume; Docker itself would wait for two minutes. */
 const CREATE_WITHIN_MS = 45_000;
 
-export function pluginVolumes({ owner, ref, request: { spec } }: InstanceParts): VolumeBody[] {
-  return spec.template.volumes
-    .filter((volume) => volume.kind === "docker")
-    .map(({ name, driver, options }) => ({
-      Name: slotVolumeName(owner, ref, name),
-      Driver: driver,
-      DriverOpts: options,
-      Labels: slotLabels(owner, ref, name),
-    }));
+/** All that the Instance needs are there. */
+export async function ensurePluginVolumes(api: Api, parts: InstanceParts, signal: AbortSignal): Promise<void> {
+  const declared = parts.request.spec.template.volumes.filter((volume) => volume.kind === "docker");
+  for (const volume of declared) await ensurePluginVolume(api, parts.owner, pluginVolume(parts, volume), signal);
 }
 
 /** Makes the volume, or takes the one of that name if it is what is asked for. */
-export async function ensurePluginVolume(api: Api, owner: Owner, wanted: VolumeBody, signal: AbortSignal): Promise<void> {
+async function ensurePluginVolume(api: Api, owner: Owner, wanted: VolumeBody, signal: AbortSignal): Promise<void> {
   const found = await inspectVolume(api, wanted, signal);
   if (found !== null && !isUnnamed(found, wanted)) return refuseOther(found, wanted, owner);
   const create = { method: "POST", path: "/volumes/create", body: wanted, deadlineMs: CREATE_WITHIN_MS, signal } as const;

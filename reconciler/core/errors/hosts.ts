@@ -138,6 +138,10 @@ export const HOST_ERRORS = {
     what: "A container that was removed can still be seen on the host.",
     fix: "Nothing: the step is tried again. If it stays, remove the container by hand with `docker rm -f`.",
   },
+  "storage-missing": {
+    what: "The folder for volumes on a host is not the one that held volumes before: its disk is not mounted, or it is another one. Nothing is made in its place.",
+    fix: "Mount the disk; all goes on by itself. If what it held is lost for good, delete the file that the message names and start the agent again.",
+  },
   unhealthy: {
     what: "An Instance did not become healthy in time.",
     fix: "Look at the message of the health check and the container's log; correct the check, its `startPeriod` or the image.",

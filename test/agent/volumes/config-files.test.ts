@@ -59,11 +59,11 @@ test("what was changed, removed or added is put right in the folder that contain
   writeFileSync(join(path, "a"), "changed");
   rmSync(join(path, "b"));
   writeFileSync(join(path, "c"), "added");
-  await createConfigFiles(folder).restore(REF, what);
+  await prepare(what);
   expect(contents(path)).toEqual({ a: "1", b: "2" });
   expect(statSync(path).ino).toBe(ino);
   rmSync(path, { recursive: true });
-  await createConfigFiles(folder).restore(REF, what);
+  await prepare(what);
   expect(contents(path)).toEqual({ a: "1", b: "2" });
 });
 

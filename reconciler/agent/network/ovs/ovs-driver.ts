@@ -10,7 +10,7 @@ import { type PluginServer, servePlugin } from "../plugin/plugin-server.ts";
 import { OPTION } from "../plugin/protocol.ts";
 import type { EndpointRecord, StateFile } from "../state.ts";
 import { canLimit } from "../tc/probe.ts";
-import { createTurns } from "../in-turn.ts";
+import { createTurns } from "../../in-turn.ts";
 import { FlowGuard } from "./flow-guard.ts";
 import { parseLinkCounters } from "../links.ts";
 import { Repairer } from "./repairer.ts";

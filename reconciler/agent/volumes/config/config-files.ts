@@ -2,8 +2,16 @@ import { chmod, mkdir, readdir, readFile, rename, rm, stat, writeFile } from "no
 import { dirname, join } from "node:path";
 import type { Container, Template, Volume } from "../../../core/desired.ts";
 import { shortHash } from "../../../core/hash.ts";
-import { type ConfigFiles, type InstanceRef, StepError } from "../../ports.ts";
+import { type InstanceRef, StepError } from "../../ports.ts";
 import { syncFolder } from "../../state/durable.ts";
+
+/** Files of config volumes, which the manifest holds; on the disk, in the agent's own folder. Belongs to the containers that mount them. */
+export interface ConfigFiles {
+  /** Folder on this host of each config volume that these containers of the template mount, by volume: exactly its files are in it now. Also before they start again. */
+  prepare(ref: InstanceRef, template: Template, containers: readonly Container[]): Promise<ReadonlyMap<string, string>>;
+  /** Removes the files of all Instances but these. */
+  dropOthers(kept: readonly InstanceRef[]): Promise<void>;
+}
 
 type Files = Readonly<Record<string, string>>;
 
@@ -22,9 +30,6 @@ export function createConfigFiles(folder: string): ConfigFiles {
         folders.set(name, await provide(folder, ref, name, files));
       }
       return folders;
-    },
-    async restore(ref, template) {
-      for (const { name, files } of mountedBy(template.containers, template)) await provide(folder, ref, name, files);
     },
     async dropOthers(kept) {
       const names = new Set(kept.map(nameOf));

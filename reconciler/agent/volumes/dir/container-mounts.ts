@@ -12,7 +12,13 @@ const O_PATH = 0o10000000;
  * Makes the mounts of a volume in a running container read-only or writable. Resolves to why that could not be done to all of them, in a sentence;
  * null when it is so. Mounts that the manifest wants read-only stay so.
  */
-export async function setMounts(user: VolumeUser, location: Location, readOnly: boolean, run: RunCommand, signal: AbortSignal): Promise<string | null> {
+export async function setMounts(
+  user: VolumeUser,
+  location: Location,
+  readOnly: boolean,
+  run: RunCommand,
+  signal: AbortSignal,
+): Promise<string | null> {
   const troubles: string[] = [];
   for (const mount of await wrongMounts(user, location, readOnly)) {
     try {

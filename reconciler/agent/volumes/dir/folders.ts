@@ -1,5 +1,7 @@
+import { existsSync } from "node:fs";
 import { chmod, mkdir, readdir, rename, rm, rmdir } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import { compareText } from "../../../core/order.ts";
 import type { VolumeRef } from "../../ports.ts";
 import { syncFolder } from "../../state/durable.ts";
 import { type FolderNote, readNote, writeNote } from "./note.ts";
@@ -83,12 +85,16 @@ export class Folders {
   }
 
   /** Moves what lies where its note does not say. Where that is taken it stays, for a person to decide. */
-  async #settle(placed: readonly NotedFolder[], trashed: readonly NotedFolder[], problems: string[]): Promise<Pick<FoundFolders, "volumes" | "trash">> {
+  async #settle(
+    placed: readonly NotedFolder[],
+    trashed: readonly NotedFolder[],
+    problems: string[],
+  ): Promise<Pick<FoundFolders, "volumes" | "trash">> {
     const all: NotedFolder[] = [];
     for (const folder of [...placed, ...trashed]) {
       const place = this.#rightPlace(folder.note);
       if (place === folder.path) all.push(folder);
-      else if ([...placed, ...trashed].some(({ path }) => path === place)) problems.push(`${folder.path} should be ${place}, which is there already`);
+      else if (existsSync(place)) problems.push(`${folder.path} should be ${place}, which is there already`);
       else all.push(await this.#move(folder, place));
     }
     return { volumes: all.filter(({ note }) => note.trash === null), trash: all.filter(({ note }) => note.trash !== null) };
@@ -111,7 +117,13 @@ export class Folders {
   async #tidy(folder: string): Promise<void> {
     for (let at = folder; at !== this.#top && at.startsWith(`${this.#top}/`); at = dirname(at)) {
       // One that is not empty stays.
-      if (!(await rmdir(at).then(() => true, () => false))) return;
+      if (
+        !(await rmdir(at).then(
+          () => true,
+          () => false,
+        ))
+      )
+        return;
     }
   }
 
@@ -141,5 +153,5 @@ async function list(folder: string): Promise<string[]> {
     if (error.code === "ENOENT" || error.code === "ENOTDIR") return [];
     throw error;
   });
-  return names.sort().map((name) => join(folder, name));
+  return names.sort(compareText).map((name) => join(folder, name));
 }

@@ -37,7 +37,8 @@ export function parseMounts(text: string): Mounted[] {
 export function locate(path: string, mounts: readonly Mounted[]): Location | null {
   let found: Mounted | null = null;
   // Of several at one place the last hides the others.
-  for (const mount of mounts) if (isWithin(path, mount.mountPoint) && mount.mountPoint.length >= (found?.mountPoint.length ?? 0)) found = mount;
+  for (const mount of mounts)
+    if (isWithin(path, mount.mountPoint) && mount.mountPoint.length >= (found?.mountPoint.length ?? 0)) found = mount;
   if (found === null) return null;
   const rest = path.slice(found.mountPoint === "/" ? 0 : found.mountPoint.length);
   return { device: found.device, root: found.root === "/" && rest !== "" ? rest : `${found.root}${rest}` };

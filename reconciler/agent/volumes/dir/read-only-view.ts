@@ -6,9 +6,12 @@ import { isReadOnly, locate, mountsOf, type Mounted } from "./mountinfo.ts";
  * data from its first instruction on. Containers that run are not touched. Done when it is so already. `data` has no symbolic link in it.
  */
 export async function setReadOnlyView(data: string, on: boolean, run: RunCommand, signal: AbortSignal): Promise<void> {
-  let views = viewsOf(data, await mountsOf("self"));
-  if (on && views.length === 0) await run({ program: "mount", args: ["-o", "bind,ro", data, data] }, signal);
-  for (; !on && views.length > 0; views = views.slice(1)) await run({ program: "umount", args: ["--lazy", data] }, signal);
+  const views = viewsOf(data, await mountsOf("self"));
+  if (on) {
+    if (views.length === 0) await run({ program: "mount", args: ["-o", "bind,ro", data, data] }, signal);
+    return;
+  }
+  for (const _ of views) await run({ program: "umount", args: ["--lazy", data] }, signal);
 }
 
 /** Ours among the mounts at this place: read-only, and showing what is there without them. */
