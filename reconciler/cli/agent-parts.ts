@@ -1,7 +1,6 @@
 import { join } from "node:path";
 import { createAgent, type Agent } from "../agent/agent.ts";
 import { createCgroups } from "../agent/cgroup/cgroups.ts";
-import { createCommandRunner } from "../agent/commands.ts";
 import { createDockerEngine } from "../agent/docker/engine.ts";
 import { createMachine } from "../agent/machine.ts";
 import { createNetwork } from "../agent/network/network.ts";
@@ -10,11 +9,7 @@ import { createProber } from "../agent/probe/probe.ts";
 import { createSampler } from "../agent/sampler/sampler.ts";
 import { createSecrets } from "../agent/secrets/secrets.ts";
 import { createConfigFiles } from "../agent/volumes/config/config-files.ts";
-import { createDirDriver } from "../agent/volumes/dir/dir-driver.ts";
-import { createVolumes } from "../agent/volumes/volumes.ts";
-
-/** A program of the host that does no more than a look or a mount. */
-const COMMAND_WITHIN_MS = 10_000;
+import { createHostVolumes } from "../agent/volumes/host-volumes.ts";
 
 export interface AgentOptions {
   /** The agent's own folder. */
@@ -75,7 +70,6 @@ export function composeAgent(
     exec: (container, command, signal) => engine.exec(container, command, signal),
     monotonic: () => clock.monotonic(),
   });
-  const run = createCommandRunner(COMMAND_WITHIN_MS, {});
   const machine = createMachine({ bandwidthBps: bandwidth ?? null });
   const network = createNetwork({
     stateFolder: join(state, "network"),
@@ -93,7 +87,7 @@ export function composeAgent(
     sampler: createSampler(),
     probe: prober.probe,
     secrets,
-    volumes: createVolumes([createDirDriver({ fleet: () => told().fleet, stateFolder: join(state, "folders"), run, clock, log })]),
+    volumes: createHostVolumes({ folder: join(state, "volumes"), stateFolder: join(state, "folders"), told, clock, log }),
     configs: createConfigFiles(join(state, "config")),
     machine,
     clock,

@@ -1,8 +1,9 @@
 import { constants } from "node:fs";
 import { open, readFile, readlink } from "node:fs/promises";
+import type { ListedMount } from "../../cgroup/mounts.ts";
 import { CommandError, type RunCommand } from "../../commands.ts";
 import type { VolumeUser } from "../../ports.ts";
-import { isReadOnly, type Location, type Mounted, mountsAt, mountsOf } from "./mountinfo.ts";
+import { isAt, isReadOnly, type Location, mountsOf } from "./location.ts";
 import { describeWriters } from "./writers.ts";
 
 /** Only to name a file, not to use it; Node has no word for it. */
@@ -35,25 +36,29 @@ export async function setMounts(
 }
 
 /** Mounts of the volume that are not as they should be; none of a process in our own namespace, which a reused number may be. */
-async function wrongMounts({ pid, writablePaths, readOnlyPaths }: VolumeUser, location: Location, readOnly: boolean): Promise<Mounted[]> {
+async function wrongMounts(
+  { pid, writablePaths, readOnlyPaths }: VolumeUser,
+  location: Location,
+  readOnly: boolean,
+): Promise<ListedMount[]> {
   const [own, its] = await Promise.all(["self", pid].map((of) => readlink(`/proc/${of}/ns/mnt`).catch(() => null)));
   if (its === null || its === own) return [];
-  const wrong = mountsAt(location, await mountsOf(pid)).filter((mount) => isReadOnly(mount) !== readOnly);
+  const wrong = (await mountsOf(pid)).filter((mount) => isAt(mount, location) && isReadOnly(mount) !== readOnly);
   if (readOnly || readOnlyPaths.length === 0) return wrong;
-  return wrong.filter(({ mountPoint }) => writablePaths.includes(mountPoint));
+  return wrong.filter(({ point }) => writablePaths.includes(point));
 }
 
 /**
  * Exactly this mount, whatever the container does meanwhile to the path that leads to it: it is opened first and told by its number. The host's own
  * programs run in the container's list of mounts, with the mount as their working folder.
  */
-async function remount(pid: number, mount: Mounted, readOnly: boolean, run: RunCommand, signal: AbortSignal): Promise<void> {
-  const handle = await open(`/proc/${pid}/root${mount.mountPoint}`, O_PATH | constants.O_DIRECTORY);
+async function remount(pid: number, mount: ListedMount, readOnly: boolean, run: RunCommand, signal: AbortSignal): Promise<void> {
+  const handle = await open(`/proc/${pid}/root${mount.point}`, O_PATH | constants.O_DIRECTORY);
   try {
     const facts = await readFile(`/proc/self/fdinfo/${handle.fd}`, "utf8");
-    if (!new RegExp(`^mnt_id:\\s*${mount.id}$`, "m").test(facts)) throw new Error(`${mount.mountPoint} leads to something else`);
+    if (!new RegExp(`^mnt_id:\\s*${mount.id}$`, "m").test(facts)) throw new Error(`${mount.point} leads to something else`);
     const into = [`--mount=/proc/${pid}/ns/mnt`, "--root=/", `--wd=/proc/${process.pid}/fd/${handle.fd}`];
-    const options = ["remount", "bind", readOnly ? "ro" : "rw", ...mount.options.filter((option) => option !== "ro" && option !== "rw")];
+    const options = ["remount", "bind", readOnly ? "ro" : "rw", ...mount.flags.filter((option) => option !== "ro" && option !== "rw")];
     await run({ program: "nsenter", args: [...into, "mount", "--no-canonicalize", "-o", options.join(","), "none", "."] }, signal);
   } finally {
     await handle.close();

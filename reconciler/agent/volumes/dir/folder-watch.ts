@@ -1,13 +1,23 @@
 import { isDeepStrictEqual } from "node:util";
 import type { Permits } from "../../apply/lanes.ts";
 import { createTurns } from "../../in-turn.ts";
-import type { VolumeRef, VolumeUser } from "../../ports.ts";
+import type { RunCommand } from "../../commands.ts";
+import type { Clock, Log, VolumeRef, VolumeUser } from "../../ports.ts";
 import { nameOf } from "../volumes.ts";
 import { setMounts } from "./container-mounts.ts";
 import { measureUse } from "./measure.ts";
-import { locate, mountsOf } from "./mountinfo.ts";
+import { locate, mountsOf } from "./location.ts";
 import { isOver, pauseAfter, useToTell } from "./soft-limit.ts";
-import type { WatchParts } from "./soft-limits.ts";
+
+/** What the watching of folders needs. */
+export interface WatchParts {
+  readonly run: RunCommand;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly lifetime: AbortSignal;
+  /** Makes the folder so for containers that start from now on, and writes that down. */
+  readonly setReadOnly: (ref: VolumeRef, on: boolean, signal: AbortSignal) => Promise<void>;
+}
 
 /** A volume that is a folder, as its note says. */
 export interface LimitedFolder {

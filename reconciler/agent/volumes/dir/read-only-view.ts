@@ -1,5 +1,6 @@
 import type { RunCommand } from "../../commands.ts";
-import { isReadOnly, locate, mountsOf, type Mounted } from "./mountinfo.ts";
+import type { ListedMount } from "../../cgroup/mounts.ts";
+import { isAt, isReadOnly, locate, mountsOf } from "./location.ts";
 
 /**
  * A mount of the folder over itself through which nobody can write: a container that is started while it is there has no other way to the
@@ -15,10 +16,9 @@ export async function setReadOnlyView(data: string, on: boolean, run: RunCommand
 }
 
 /** Ours among the mounts at this place: read-only, and showing what is there without them. */
-function viewsOf(data: string, mounts: readonly Mounted[]): Mounted[] {
-  const top = mounts.findLast(({ mountPoint }) => mountPoint === data);
+function viewsOf(data: string, mounts: readonly ListedMount[]): ListedMount[] {
+  const top = mounts.findLast(({ point }) => point === data);
   if (top === undefined || !isReadOnly(top)) return [];
   const rest = mounts.filter((mount) => mount !== top);
-  const below = locate(data, rest);
-  return below?.device === top.device && below.root === top.root ? [top, ...viewsOf(data, rest)] : [];
+  return isAt(top, locate(data, rest)) ? [top, ...viewsOf(data, rest)] : [];
 }

@@ -1,18 +1,7 @@
 import { slotKey } from "../../../core/ids.ts";
 import { Permits } from "../../apply/lanes.ts";
-import type { RunCommand } from "../../commands.ts";
-import type { Clock, Log, VolumeRef, VolumeUser } from "../../ports.ts";
-import { FolderWatch, type FolderUse, type LimitedFolder } from "./folder-watch.ts";
-
-/** What the watching of folders needs. */
-export interface WatchParts {
-  readonly run: RunCommand;
-  readonly clock: Clock;
-  readonly log: Log;
-  readonly lifetime: AbortSignal;
-  /** Makes the folder so for containers that start from now on, and writes that down. */
-  readonly setReadOnly: (ref: VolumeRef, on: boolean, signal: AbortSignal) => Promise<void>;
-}
+import type { VolumeRef, VolumeUser } from "../../ports.ts";
+import { type FolderUse, FolderWatch, type LimitedFolder, type WatchParts } from "./folder-watch.ts";
 
 /** Walks through folders at once. */
 const WALKS_AT_ONCE = 2;
