@@ -50,7 +50,7 @@ const VERDICTS: readonly Verdict[] = [
     advice: "; install the plugin on that host and start it (`docker info` lists those that Docker knows)",
   },
   {
-    pattern: /VolumeDriver\.|error while mounting volume|failed to mount local volume|error creating volume/i,
+    pattern: /VolumeDriver\.|volume plugin \S+ refused|error while mounting volume|failed to mount local volume|error creating volume/i,
     code: "volume-driver-failed",
     retry: "transient",
     outcome: "failed",

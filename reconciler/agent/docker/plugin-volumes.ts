@@ -1,7 +1,7 @@
 import { sortedUnique } from "../../core/order.ts";
 import { StepError } from "../ports.ts";
 import type { Api } from "./api.ts";
-import { hasStatus } from "./api-error.ts";
+import { ApiError, hasStatus } from "./api-error.ts";
 import { type InstanceParts, pluginVolume, type VolumeBody } from "./bodies.ts";
 import { isOurs, type Labels, type Owner } from "./labels.ts";
 
@@ -31,9 +31,12 @@ export async function ensurePluginVolumes(api: Api, parts: InstanceParts, signal
 /** Makes the volume, or takes the one of that name if it is what is asked for. */
 async function ensurePluginVolume(api: Api, owner: Owner, wanted: VolumeBody, signal: AbortSignal): Promise<void> {
   const found = await inspectVolume(api, wanted, signal);
-  if (found !== null && !isUnnamed(found, wanted)) return refuseOther(found, wanted, owner);
-  const create = { method: "POST", path: "/volumes/create", body: wanted, deadlineMs: CREATE_WITHIN_MS, signal } as const;
-  refuseOther(await api.call<Found>(create).catch((error: unknown) => Promise.reject(silence(error, wanted))), wanted, owner);
+  if (found !== null) return refuseOther(found, wanted, owner);
+  try {
+    await api.call({ method: "POST", path: "/volumes/create", body: wanted, deadlineMs: CREATE_WITHIN_MS, signal });
+  } catch (error) {
+    throw pluginTrouble(error, wanted);
+  }
 }
 
 /** Null for one that is not there. */
@@ -42,17 +45,14 @@ async function inspectVolume(api: Api, wanted: VolumeBody, signal: AbortSignal):
     return await api.call<Found>({ method: "GET", path: `/volumes/${wanted.Name}`, signal });
   } catch (error) {
     if (hasStatus(error, 404)) return null;
-    throw silence(error, wanted);
+    throw pluginTrouble(error, wanted);
   }
 }
 
-/** Made through another host of the same plugin: this host's Docker has no labels or options for it until it is asked to make it. */
-function isUnnamed({ Scope, Driver, Labels, Options }: Found, wanted: VolumeBody): boolean {
+function refuseOther({ Driver, Labels, Options, Scope }: Found, { Name, ...wanted }: VolumeBody, owner: Owner): void {
+  // Made through another host of the same plugin: this host's Docker knows neither labels nor options, only the name, which is ours.
   const isBare = [Labels, Options].every((record) => Object.keys(record ?? {}).length === 0);
-  return Scope === "global" && Driver === wanted.Driver && isBare;
-}
-
-function refuseOther({ Driver, Labels, Options }: Found, { Name, ...wanted }: VolumeBody, owner: Owner): void {
+  if (Scope === "global" && Driver === wanted.Driver && isBare) return;
   const permanent = { retry: "permanent", outcome: "refused" } as const;
   if (!isOurs(Labels, owner)) throw new StepError("not-ours", `the volume ${Name} on ${owner.host} belongs to someone else`, permanent);
   const others = otherKeys(Options ?? {}, wanted.DriverOpts);
@@ -68,8 +68,11 @@ function otherKeys(a: Readonly<Record<string, string>>, b: Readonly<Record<strin
   return keys.filter((key) => a[key] !== b[key]);
 }
 
-/** The engine answers other calls: it is the plugin that does not. */
-function silence(error: unknown, { Driver, Name }: VolumeBody): unknown {
+/** Docker only passes the plugin's own words on, and where the plugin is silent it is not Docker that hangs. */
+function pluginTrouble(error: unknown, { Driver, Name }: VolumeBody): unknown {
+  if (error instanceof ApiError && !/volume plugin/i.test(error.message)) {
+    return new ApiError(error.status, `volume plugin ${Driver} refused ${Name}: ${error.message}`);
+  }
   if (!(error instanceof StepError) || error.code !== "engine-timeout") return error;
   return new StepError("volume-driver-failed", `Docker's volume plugin ${Driver} did not answer for the volume ${Name}: ${error.message}`);
 }
