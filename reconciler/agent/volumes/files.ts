@@ -30,11 +30,11 @@ export function createVolumeFiles(): VolumeFiles {
     isEmpty: async (path) => (await readdir(path)).length === 0,
     async dropFolder(path, top) {
       for (let folder = path; folder.startsWith(`${top}/`); folder = dirname(folder)) {
-        try {
-          await rmdir(folder);
-        } catch {
-          return;
-        }
+        const failure = await rmdir(folder).then(
+          () => null,
+          (error: NodeJS.ErrnoException) => error.code,
+        );
+        if (failure !== null && failure !== "ENOENT") return;
       }
     },
     makeData,

@@ -42,7 +42,7 @@ export class Bench {
   #create(): Agent {
     const { engine, network, cgroups, sampler, probe, machine, folder, log } = this.host;
     const { secrets } = this;
-    const volumes = createVolumes([]);
+    const volumes = createVolumes([this.host.lvm.driver()]);
     const write =
       (level: string) =>
       (fields: Readonly<Record<string, unknown>>, message: string): void =>

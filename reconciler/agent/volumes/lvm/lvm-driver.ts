@@ -94,14 +94,14 @@ export class LvmDriver implements VolumeDriver {
 
   volumes(): readonly ObservedVolume[] {
     const ready = this.#ours().filter(({ owner }) => owner.state === "ready");
-    return ready.map(({ uuid, sizeBytes, owner: { set, index, name } }) => {
-      return { set, index, name, kind: this.kind, sizeBytes, usedBytes: this.#usedBytes.get(uuid) ?? 0 };
+    return ready.map(({ uuid, sizeBytes, owner: { set, index, name, usedBytes } }) => {
+      return { set, index, name, kind: this.kind, sizeBytes, usedBytes: this.#usedBytes.get(uuid) ?? usedBytes };
     });
   }
 
   trash(): readonly TrashedVolume[] {
-    return this.#ours().flatMap(({ sizeBytes, owner: { set, index, name, trash } }) => {
-      return trash === null ? [] : [{ set, index, name, kind: this.kind, sizeBytes, ...trash }];
+    return this.#ours().flatMap(({ sizeBytes, owner: { set, index, name, usedBytes, trash } }) => {
+      return trash === null ? [] : [{ set, index, name, kind: this.kind, sizeBytes, usedBytes, ...trash }];
     });
   }
 
@@ -118,8 +118,10 @@ export class LvmDriver implements VolumeDriver {
 
   async trashVolume(ref: VolumeRef, note: TrashNote, signal: AbortSignal): Promise<void> {
     await this.#measure(0);
-    const used = (volume: OwnedVolume): number => this.#usedBytes.get(volume.uuid) ?? 0;
+    const used = (volume: OwnedVolume): number => this.#usedBytes.get(volume.uuid) ?? volume.owner.usedBytes;
     await this.#reach(keyOf(ref), (sight) => next.nextToTrash(sight, ref, note, used), signal);
+    const { files, folder } = this.#options;
+    await files.dropFolder(next.mountPoint(folder, ref), folder);
   }
 
   async restore(ref: VolumeRef, trashId: string, trashedAtMs: number, signal: AbortSignal): Promise<void> {
@@ -219,7 +221,6 @@ export class LvmDriver implements VolumeDriver {
     await this.#run(mountFilesystem(volume.owner.filesystem, volume.path, point, volume.pool !== null), volume, signal);
   }
 
-  /** Nothing is left of the place where it was mounted. */
   async #unmount(volume: OwnedVolume, signal: AbortSignal): Promise<void> {
     const { files, folder, run, told } = this.#options;
     const point = next.mountPoint(folder, volume.owner);
@@ -231,7 +232,6 @@ export class LvmDriver implements VolumeDriver {
       const who = holders.length === 0 ? "a process that can't be seen any more" : holders.join(", ");
       throw new StepError("volume-busy", `volume ${nameOf(volume.owner)} on ${told().host} is in use by ${who}`);
     }
-    await files.dropFolder(point, folder);
   }
 
   async #fill(volume: OwnedVolume, signal: AbortSignal): Promise<void> {

@@ -48,7 +48,7 @@ export function nextToCreate(
   const { group, fleet, thinPool } = sight;
   const volume = findVolume(sight, ref);
   const wantedBytes = wholeExtents(group, sizeBytes);
-  const owner: LvOwner = { ...ref, filesystem, state: "new", filledBytes: 0, trash: null };
+  const owner: LvOwner = { ...ref, filesystem, state: "new", filledBytes: 0, usedBytes: 0, trash: null };
   if (volume === undefined) {
     const name = lvName(owner);
     const taken = freeName(sight, name);
@@ -89,7 +89,7 @@ export function nextToMount(sight: Sight, ref: VolumeRef): Next {
   return sight.group.missing.length > 0 ? DONE : nextToSize(sight, volume, 0);
 }
 
-/** The slot has no such volume any more, the trash has it, under a name that says so. */
+/** The slot has no such volume any more, the trash has it, under a name that says so. `usedBytesOf`: known for as long as it is mounted. */
 export function nextToTrash(sight: Sight, ref: VolumeRef, note: TrashNote, usedBytesOf: (volume: OwnedVolume) => number): Next {
   const volume = findVolume(sight, ref);
   if (volume === undefined) {
@@ -98,9 +98,11 @@ export function nextToTrash(sight: Sight, ref: VolumeRef, note: TrashNote, usedB
   }
   // Nothing was ever in it.
   if (volume.owner.state === "new") return lvm(removeLv(sight.group.name, volume.name));
-  if (isMounted(sight, volume)) return { kind: "unmount", volume };
   refuseDamaged(sight, volume);
-  const trash = { ...note, id: trashId(volume.uuid, note.trashedAtMs), usedBytes: usedBytesOf(volume) };
+  const usedBytes = usedBytesOf(volume);
+  if (usedBytes !== volume.owner.usedBytes) return retag(sight, volume, { ...volume.owner, usedBytes });
+  if (isMounted(sight, volume)) return { kind: "unmount", volume };
+  const trash = { ...note, id: trashId(volume.uuid, note.trashedAtMs) };
   return retag(sight, volume, { ...volume.owner, state: "trash", trash });
 }
 

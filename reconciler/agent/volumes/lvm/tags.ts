@@ -8,13 +8,14 @@ export interface LvOwner extends VolumeRef {
   readonly state: "new" | "ready" | "trash";
   /** Size of the volume that its file system was last made to fill. */
   readonly filledBytes: number;
+  /** As it was when it was mounted last and on its way to the trash. */
+  readonly usedBytes: number;
   /** Only in the trash. */
   readonly trash: TrashEntry | null;
 }
 
 export interface TrashEntry extends TrashNote {
   readonly id: string;
-  readonly usedBytes: number;
 }
 
 const PREFIX = "setpoint.";
@@ -26,24 +27,21 @@ export function readTags(tags: readonly string[], fleet: string): LvOwner | null
   const text = (key: string): string => values.get(`${PREFIX}${key}`) ?? "";
   if (fleet === "" || values.get(FLEET) !== fleet) return null;
   const [set, name, filesystem, state] = [text("set"), text("volume"), text("filesystem"), text("state")];
-  const [index, filledBytes] = [wholeNumber(text("index")), wholeNumber(text("filled"))];
-  if (set === "" || name === "" || index === null || filledBytes === null || !isFilesystem(filesystem) || !isState(state)) return null;
-  const owner = { set, index, name, filesystem, state, filledBytes };
+  const [index, filledBytes, usedBytes] = [wholeNumber(text("index")), wholeNumber(text("filled")), wholeNumber(text("used"))];
+  if (set === "" || name === "" || index === null || !isFilesystem(filesystem) || !isState(state)) return null;
+  const owner = { set, index, name, filesystem, state, filledBytes: filledBytes ?? 0, usedBytes: usedBytes ?? 0 };
   if (state !== "trash") return { ...owner, trash: null };
-  const [trashedAtMs, usedBytes] = [wholeNumber(text("trashed")), wholeNumber(text("used"))];
-  if (trashedAtMs === null || usedBytes === null || text("trash") === "") return null;
-  return { ...owner, trash: { id: text("trash"), trashedAtMs, usedBytes, commit: text("commit"), taskId: text("task") } };
+  const trashedAtMs = wholeNumber(text("trashed"));
+  if (trashedAtMs === null || text("trash") === "") return null;
+  return { ...owner, trash: { id: text("trash"), trashedAtMs, commit: text("commit"), taskId: text("task") } };
 }
 
 /** The tags that say so; sorted. */
 export function writeTags(owner: LvOwner, fleet: string): string[] {
-  const { set, index, name, filesystem, state, filledBytes, trash } = owner;
-  const fields: Record<string, string | number> = { fleet, set, index, volume: name, filesystem, state, filled: filledBytes };
-  if (trash !== null) {
-    const { id, trashedAtMs, usedBytes, commit, taskId } = trash;
-    Object.assign(fields, { trash: id, trashed: trashedAtMs, used: usedBytes, commit, task: taskId });
-  }
-  return Object.entries(fields)
+  const { set, index, name, filesystem, state, filledBytes, usedBytes, trash } = owner;
+  const fields = { fleet, set, index, volume: name, filesystem, state, filled: filledBytes, used: usedBytes };
+  const inTrash = trash === null ? {} : { trash: trash.id, trashed: trash.trashedAtMs, commit: trash.commit, task: trash.taskId };
+  return Object.entries({ ...fields, ...inTrash })
     .map(([key, value]) => `${PREFIX}${key}=${tagText(String(value))}`)
     .sort();
 }
