@@ -1,4 +1,4 @@
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { createAgent, type Agent } from "../agent/agent.ts";
 import { createCgroups } from "../agent/cgroup/cgroups.ts";
 import { createDockerEngine } from "../agent/docker/engine.ts";
@@ -9,7 +9,7 @@ import { createProber } from "../agent/probe/probe.ts";
 import { createSampler } from "../agent/sampler/sampler.ts";
 import { createSecrets } from "../agent/secrets/secrets.ts";
 import { createConfigFiles } from "../agent/volumes/config/config-files.ts";
-import { createHostVolumes } from "../agent/volumes/host-volumes.ts";
+import { createHostVolumes, type HostVolumesOptions } from "../agent/volumes/host-volumes.ts";
 
 export interface AgentOptions {
   /** The agent's own folder. */
@@ -87,7 +87,7 @@ export function composeAgent(
     sampler: createSampler(),
     probe: prober.probe,
     secrets,
-    volumes: createHostVolumes({ folder: join(state, "volumes"), stateFolder: join(state, "folders"), told, clock, log }),
+    volumes: createHostVolumes({ ...volumePlaces(options, stays), told, clock, log }),
     configs: createConfigFiles(join(state, "config")),
     machine,
     clock,
@@ -103,6 +103,15 @@ export function composeAgent(
       machine.close();
     },
   };
+}
+
+/** Docker finds the plugin for volumes beside that for networks. */
+function volumePlaces(
+  { state, plugin }: AgentOptions,
+  stays: boolean,
+): Pick<HostVolumesOptions, "folder" | "stateFolder" | "pluginSocket"> {
+  const pluginSocket = stays ? join(dirname(plugin), "setpoint-lvm.sock") : null;
+  return { folder: join(state, "volumes"), stateFolder: join(state, "folders"), pluginSocket };
 }
 
 /** Not in the socket's folder, which the service's manager takes away when the agent stops; containers run on with their files. */

@@ -13,3 +13,6 @@ export function wholeExtents(sizeBytes: number): number {
 export function isLargerThan(sizeBytes: number, wantedBytes: number): boolean {
   return sizeBytes - wantedBytes >= MOST_ROUNDING_BYTES;
 }
+
+/** Stands for a Set in the trash, for volumes that people made through Docker themselves; no Set can have this name. */
+export const DOCKER_VOLUMES = "_docker";

@@ -58,6 +58,7 @@ async function openVolumes(): Promise<Volumes> {
   const opened = createHostVolumes({
     folder: join(docker.folder, "mounted"),
     stateFolder: join(docker.folder, "state"),
+    pluginSocket: null,
     told: () => owner,
     clock: createSystemClock(),
     log,
