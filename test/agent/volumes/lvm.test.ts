@@ -291,7 +291,7 @@ describe("what goes wrong with volumes on LVM", () => {
     host.reboot();
     lvm = host.driver();
     await lvm.apply(SETTINGS);
-    const lacks = "lacks [unknown] (UUID Yk3-w2)";
+    const lacks = "lacks the physical volume Yk3-w2";
     expect(lvm.problem()).toBe(`the volume group vg0 ${lacks}`);
     expect(await trouble(made({ sizeBytes: 2 * GIB }))).toMatchObject({ code: "group-damaged", message: expect.stringContaining(lacks) });
     for (const work of [

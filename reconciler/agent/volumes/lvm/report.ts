@@ -5,7 +5,7 @@ export interface Group {
   readonly name: string;
   readonly freeBytes: number;
   readonly extentBytes: number;
-  /** Physical volumes that are gone, for messages: their device, if that is known, and identity. */
+  /** Physical volumes that are gone, for messages: their device is not known any more. */
   readonly missing: readonly string[];
   /** Ours and all others; sorted by name. */
   readonly volumes: readonly LogicalVolume[];
@@ -36,7 +36,7 @@ export type OwnedVolume = LogicalVolume & { readonly owner: LvOwner };
 export const GROUP_FIELDS = "vg_name,vg_free,vg_extent_size,vg_missing_pv_count";
 export const VOLUME_FIELDS =
   "lv_uuid,lv_name,lv_size,lv_layout,lv_tags,lv_active,lv_kernel_major,lv_kernel_minor,lv_dm_path,pool_lv,data_percent,metadata_percent,lv_health_status";
-export const DEVICE_FIELDS = "pv_name,pv_uuid,pv_missing";
+export const DEVICE_FIELDS = "pv_uuid,pv_missing";
 
 /** The group from what `vgs`, `lvs` and, when it lacks some, `pvs` say. Throws for what is no such report. */
 export function parseGroup(
@@ -52,7 +52,7 @@ export function parseGroup(
     extentBytes: numberOf(group, "vg_extent_size"),
     missing: devices
       .filter((device) => textOf(device, "pv_missing") !== "")
-      .map((device) => `${textOf(device, "pv_name")} (UUID ${textOf(device, "pv_uuid")})`),
+      .map((device) => `the physical volume ${textOf(device, "pv_uuid")}`),
     volumes: rowsOf(reports.volumes, "lv")
       .map((row) => parseVolume(row, fleet))
       .sort((a, b) => (a.name < b.name ? -1 : 1)),
