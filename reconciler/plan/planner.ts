@@ -337,11 +337,12 @@ function priorityOf(draft: SetDraft): number {
   return ["core", "normal", "batch"].indexOf(draft.set?.priority ?? "core");
 }
 
-/** True for an Instance that would go for good, a move that leaves data behind, and a replacement without a volume that it had. */
+/** True for an Instance that would go for good, a move that leaves data behind, and a new generation without a volume that it had. */
 function givesUp({ set }: SetDraft, slot: SlotFacts, assessment: Assessment): boolean {
   if (assessment.kind === "retire") return true;
-  if (assessment.kind === "place") return assessment.cause === "move" && losesData(slot);
-  return assessment.kind === "replace" && assessment.difference.reach === "infra" && set !== null && dropsData(set, slot);
+  if (assessment.kind === "place" && assessment.cause === "move") return losesData(slot);
+  const begins = assessment.kind === "place" || (assessment.kind === "replace" && assessment.difference.reach === "infra");
+  return begins && set !== null && dropsData(set, slot);
 }
 
 /** What these slots would give up. */

@@ -131,7 +131,8 @@ function placeSlot(job: SlotJob, assessment: Extract<Assessment, { kind: "place"
     const text = [assessment.cause === "move" ? assessment.decision.text : "", place.text].filter((part) => part !== "").join("; ");
     return addBlocked(work, slot.index, slot.current, { code: "blocked.capacity", text }, null);
   }
-  if (assessment.cause === "move" && losesData(slot) && isOverBudget(job, "its volume would go to the trash")) return;
+  const gives = assessment.cause === "move" ? losesData(slot) : dropsData(set, slot);
+  if (gives && isOverBudget(job, "its volume would go to the trash")) return;
   const disruptive = assessment.disruptive && (isServing(slot) || isUnbegun(work.draft, slot));
   const turn = disruptive ? lanes.next() : [];
   if (turn === null) return waitForTurn(job, "move");
