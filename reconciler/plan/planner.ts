@@ -8,7 +8,8 @@ import type { Plan, PlanInput, Problem } from "../core/plan.ts";
 import { assemble, type SetResult, type SetTotals } from "./assemble.ts";
 import { weighDestroys, type Destroy } from "./budget.ts";
 import { settledSet, type SettledContext } from "./diff/settled.ts";
-import { losesData, slotFacts, type SlotFacts } from "./diff/slot-facts.ts";
+import type { Assessment } from "./diff/assess.ts";
+import { dropsData, losesData, slotFacts, type SlotFacts } from "./diff/slot-facts.ts";
 import { holdingsOf, type Holdings } from "./fleet/holdings.ts";
 import {
   createHostTable,
@@ -285,12 +286,13 @@ function decide(state: PlannerState, input: PlanInput, names: readonly string[])
   const { held, confirmed } = weighDestroys(destroysOf(drafts), (pool, zone) => liveSlots(state.index, pool, zone), input.memory.confirmed);
   const steps = createStepList();
   const heldPools = new Set(held.map((entry) => entry.pool));
-  const pass: PassContext = { fleet, index: state.index, addresses: state.addresses, steps, heldPools, tentative: [] };
   const before = mark(state.index);
+  const { index, addresses } = state;
+  const pass: PassContext = { fleet, index, addresses, steps, heldPools, mark: before, reclaimed: new Map(), tentative: [] };
   const worked = drafts.map((draft) => realiseSet(pass, draft));
   rollback(state.index, before);
   for (const { pool, ip, slot } of pass.tentative) freeAddress(state.addresses.get(pool)!, ip, slot);
-  const purge = purgeTrash(steps, input, state.hosts);
+  const purge = purgeTrash(steps, input, state.hosts, (host, trashId) => pass.reclaimed.get(host)?.steps.has(trashId) === true);
   for (const work of worked) settle(state, input, work);
   const fresh = worked.map((work) => state.sets.get(work.draft.name)!.result!);
   return assemble({
@@ -335,14 +337,21 @@ function priorityOf(draft: SetDraft): number {
   return ["core", "normal", "batch"].indexOf(draft.set?.priority ?? "core");
 }
 
-/** Instances that would go for good, and moves that leave data behind. */
+/** True for an Instance that would go for good, a move that leaves data behind, and a new generation without a volume that it had. */
+function givesUp({ set }: SetDraft, slot: SlotFacts, assessment: Assessment): boolean {
+  if (assessment.kind === "retire") return true;
+  if (assessment.kind === "place" && assessment.cause === "move") return losesData(slot);
+  const begins = assessment.kind === "place" || (assessment.kind === "replace" && assessment.difference.reach === "infra");
+  return begins && set !== null && dropsData(set, slot);
+}
+
+/** What these slots would give up. */
 function destroysOf(drafts: readonly SetDraft[]): Destroy[] {
   const destroys: Destroy[] = [];
   for (const draft of drafts) {
     for (const [index, assessment] of draft.assessments) {
       const slot = factsOf(draft, index);
-      const leaves = assessment.kind === "retire" || (assessment.kind === "place" && assessment.cause === "move" && losesData(slot));
-      if (!leaves || slot.current === null) continue;
+      if (!givesUp(draft, slot, assessment) || slot.current === null) continue;
       const host = draft.context.hostOf(slot.current.host);
       if (host.reach !== "dead") destroys.push({ set: draft.name, index, generation: slot.current.generation, host });
     }

@@ -16,6 +16,7 @@ function watch(overrides: Partial<RuleContext> = {}): { rules: WorldRules; broke
     nowMs: () => 1000,
     monotonicMs: () => 1000,
     keepForMs: () => 500,
+    reclaims: () => false,
     confirmedDead: () => false,
     capacityChanged: () => false,
     note: () => undefined,

@@ -1,4 +1,5 @@
 import { slotKey } from "../../reconciler/core/ids.ts";
+import type { TrashedVolume } from "../../reconciler/core/observation.ts";
 import type { Action } from "../../reconciler/core/plan.ts";
 import { RESOURCE_NAMES } from "../../reconciler/core/resources.ts";
 import { isLive, reserved, type SimHost, type SimInstance, type Table } from "../../reconciler/sim/host-state.ts";
@@ -25,6 +26,8 @@ export interface RuleContext {
   monotonicMs(): number;
   /** How long a host's trash is kept, milliseconds. */
   keepForMs(host: string): number;
+  /** The oldest of the host's trash may go before its time where a volume has no room. */
+  reclaims(host: string): boolean;
   /** An operator said that the host is off for good; what it does when it comes back is not the reconciler's. */
   confirmedDead(host: string): boolean;
   /** A commit changed the host's capacity, so what was reserved may be over it. */
@@ -41,7 +44,7 @@ export interface RuleContext {
 export class WorldRules implements SimWitness {
   readonly #context: RuleContext;
   readonly #hostsOf = new Map<string, Set<SimHost>>();
-  readonly #trash = new Map<string, number>();
+  readonly #trash = new Map<string, TrashedVolume>();
   /** Volumes that left their slot and did not appear in the trash yet. */
   readonly #missing = new Set<string>();
   readonly #holders = new Map<string, Map<string, SimHost>>();
@@ -162,12 +165,18 @@ export class WorldRules implements SimWitness {
     const key = `${host.name} ${id}`;
     const entry = host.trash.get(id);
     if (entry !== undefined) {
-      this.#trash.set(key, entry.trashedAtMs);
+      this.#trash.set(key, entry);
       this.#missing.delete(`${host.name} ${entry.set}/${entry.index}/${entry.name}`);
       return;
     }
-    const ageMs = this.#context.nowMs() - (this.#trash.get(key) ?? 0);
-    if (ageMs < this.#context.keepForMs(host.name)) this.#break("5 volumes", `${id} on ${host.name} was purged after ${ageMs} ms`);
+    const gone = this.#trash.get(key)!;
+    this.#trash.delete(key);
+    const ageMs = this.#context.nowMs() - gone.trashedAtMs;
+    if (ageMs >= this.#context.keepForMs(host.name)) return;
+    const older = [...host.trash.values()].find(({ kind, trashedAtMs }) => kind === "lvm" && trashedAtMs < gone.trashedAtMs);
+    if (!this.#context.reclaims(host.name) || gone.kind !== "lvm")
+      this.#break("5 volumes", `${id} on ${host.name} was purged after ${ageMs} ms`);
+    else if (older !== undefined) this.#break("5 volumes", `${id} on ${host.name} made room while ${older.id}, which is older, stays`);
   }
 
   /** 5: a volume that goes, goes to the trash: judged at the end of the step. */

@@ -26,6 +26,6 @@ export function check(input: PlanInput, plan: Plan): readonly Violation[] {
     ...checkAddresses(input, plan, facts),
     ...checkOrder(input, plan, facts),
     ...checkDestroys(input, plan, facts),
-    ...checkCapacity(input, plan),
+    ...checkCapacity(input, plan, facts),
   ];
 }

@@ -36,7 +36,7 @@ export function checkClaims(plan: Plan, facts: FleetReading): Violation[] {
         break;
       case "detachPort":
       case "trashVolume":
-        if (claim?.host === action.host) violations.push(needed(action));
+        if (claim?.host === action.host && !(action.kind === "trashVolume" && facts.isUnwanted(action))) violations.push(needed(action));
         break;
       case "createVolume":
       case "restoreVolume":

@@ -5,6 +5,7 @@ import type { Action, ActionKind, Plan, PlanInput } from "../../core/plan.ts";
 import { destroysHash } from "../budget.ts";
 import type { Violation } from "./violation.ts";
 import type { FleetReading } from "./facts.ts";
+import { checkReclaim } from "./reclaim.ts";
 
 const DESTROYING: ReadonlySet<ActionKind> = new Set(["stopInstance", "removeInstance", "detachPort", "trashVolume", "purgeVolume"]);
 
@@ -18,23 +19,30 @@ export function checkDestroys(input: PlanInput, plan: Plan, facts: FleetReading)
     if (input.destroysFrozen !== null) violations.push({ code: "frozen", text: `${text} although ${input.destroysFrozen}` });
     if (pool !== undefined && facts.braked().has(pool) && action.kind !== "purgeVolume")
       violations.push({ code: "brake", text: `${text} while pool ${pool} is braked` });
-    if (action.kind === "purgeVolume") violations.push(...checkPurge(input, facts, action));
   }
-  return [...violations, ...checkMoves(input, plan, facts), ...checkBudget(input, plan, facts)];
+  return [...violations, ...checkPurges(input, plan, facts), ...checkMoves(input, plan, facts), ...checkBudget(input, plan, facts)];
 }
 
-function checkPurge(
-  input: PlanInput,
-  facts: FleetReading,
-  { host, trashId, trashedAtMs }: Extract<Action, { kind: "purgeVolume" }>,
-): Violation[] {
-  const entry = input.fleet.get(host)?.observation?.trash.find((candidate) => candidate.id === trashId);
-  const pool = input.desired.pools.get(facts.hosts.get(host)?.pool ?? "");
-  if (entry === undefined || entry.trashedAtMs !== trashedAtMs || pool === undefined)
-    return [{ code: "purge", text: `purge of ${trashId} on ${host}, which is not in its trash` }];
-  const expired = entry.trashedAtMs + pool.storage.trashKeepForMs <= input.nowMs;
-  return expired ? [] : [{ code: "purge", text: `purge of ${trashId} on ${host} before it expired` }];
+/** Purges are of what is in the trash and expired, or makes room in a pool that says so. */
+function checkPurges(input: PlanInput, plan: Plan, facts: FleetReading): Violation[] {
+  const violations: Violation[] = [];
+  const early = new Map<string, Purge[]>();
+  for (const action of plan.actions) {
+    if (action.kind !== "purgeVolume") continue;
+    const { host, trashId, trashedAtMs } = action;
+    const entry = input.fleet.get(host)?.observation?.trash.find((candidate) => candidate.id === trashId);
+    const pool = input.desired.pools.get(facts.hosts.get(host)?.pool ?? "");
+    if (entry === undefined || entry.trashedAtMs !== trashedAtMs || pool === undefined)
+      violations.push({ code: "purge", text: `purge of ${trashId} on ${host}, which is not in its trash` });
+    else if (entry.trashedAtMs + pool.storage.trashKeepForMs <= input.nowMs) continue;
+    else if (pool.storage.trashReclaim === "when-full") early.set(host, [...(early.get(host) ?? []), action]);
+    else violations.push({ code: "purge", text: `purge of ${trashId} on ${host} before it expired` });
+  }
+  for (const [host, purges] of early) violations.push(...checkReclaim(input, plan, facts, host, purges));
+  return violations;
 }
+
+type Purge = Extract<Action, { kind: "purgeVolume" }>;
 
 /** A braked pool's silence is no reason to start a slot elsewhere that may live where it was. */
 function checkMoves(input: PlanInput, plan: Plan, facts: FleetReading): Violation[] {
@@ -110,8 +118,12 @@ function givenUp(input: PlanInput, facts: FleetReading, event: EventBody): (Clai
   if (before === null) return null;
   const claim = { ...before, set, index };
   if (event.type === "slot.retired") return before.generation === event.generation ? claim : null;
-  const volumes = before.host === event.claim.host ? [] : (input.fleet.get(before.host)?.observation?.volumes ?? []);
-  return volumes.some((volume) => volume.set === set && volume.index === index) ? claim : null;
+  const shown = (input.fleet.get(before.host)?.observation?.volumes ?? []).filter((volume) => volume.set === set && volume.index === index);
+  const stays = before.host === event.claim.host;
+  const lost = shown.filter(
+    ({ kind, name }) => kind === "lvm" && !(stays && !facts.isUnwanted({ host: before.host, set, index, volume: name })),
+  );
+  return lost.length > 0 ? claim : null;
 }
 
 interface Slot {

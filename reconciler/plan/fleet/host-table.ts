@@ -3,6 +3,7 @@ import type { HostObservation } from "../../core/observation.ts";
 import type { PlanInput } from "../../core/plan.ts";
 import { slotKey } from "../../core/ids.ts";
 import type { HostIndex, Unusable } from "../place/host-index.ts";
+import { heldBytes } from "../volumes/on-host.ts";
 import { setHostFacts, setHostUsable } from "../place/reservations.ts";
 import { brakedPools, heldReason, hostStatus, lacksEngine, reachesNow, type HostReach, type HostStatus } from "./host-status.ts";
 
@@ -112,6 +113,7 @@ export function indexHost(index: HostIndex, status: HostStatus, observationChang
       capacity: observation.capacity,
       capabilities: observation.capabilities,
       images: observation.images,
+      trashBytes: heldBytes(observation.trash),
     });
   }
 }

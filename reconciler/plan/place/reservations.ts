@@ -10,6 +10,8 @@ export interface HostFacts {
   readonly capacity: Resources | null;
   readonly capabilities: readonly Capability[];
   readonly images: readonly string[];
+  /** Of the disk's capacity, taken by what nobody wants any more. */
+  readonly trashBytes: number;
 }
 
 /** A point to roll back to. */
@@ -41,6 +43,25 @@ export function rollback(index: HostIndex, to: Mark): void {
   index.undo.open--;
 }
 
+/** What reservations since the mark changed of a host's free disk, bytes; below zero where they took some. */
+export function changeSinceMark(index: HostIndex, since: Mark, at: number): number {
+  let sum = 0;
+  for (const { position, claim, sign } of index.undo.entries.slice(since)) if (position === at) sum -= sign * claim.resources.diskBytes;
+  return sum;
+}
+
+/** Counts what is in the trash of some hosts as free while `place` looks for places. */
+export function withTrashAsFree<Result>(index: HostIndex, isLent: (host: string) => boolean, place: () => Result): Result {
+  const lent: number[] = [];
+  for (let position = 0; position < index.hosts.length; position++) {
+    if (index.trash[position]! > 0 && isLent(index.hosts[position]!.name)) lent.push(position);
+  }
+  for (const position of lent) index.free.diskBytes[position]! += index.trash[position]!;
+  const result = place();
+  for (const position of lent) index.free.diskBytes[position]! -= index.trash[position]!;
+  return result;
+}
+
 /** null: the host takes new slots. */
 export function setHostUsable(index: HostIndex, host: string, reason: Unusable | null): void {
   const position = index.positions.get(host);
@@ -59,6 +80,8 @@ export function setHostFacts(index: HostIndex, host: string, facts: HostFacts): 
   const position = index.positions.get(host);
   if (position === undefined) return;
   setCapacity(index, position, facts.capacity);
+  index.free.diskBytes[position]! -= facts.trashBytes - index.trash[position]!;
+  index.trash[position] = facts.trashBytes;
   const bestEffort = index.poolsByName.get(index.hosts[position]!.pool)?.limits === "best-effort";
   for (let bit = 0; bit < CAPABILITIES.length; bit++) {
     const capability = CAPABILITIES[bit]!;

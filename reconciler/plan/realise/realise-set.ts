@@ -2,16 +2,19 @@ import type { DesiredSet } from "../../core/desired.ts";
 import type { Claim } from "../../core/memory.ts";
 import type { Decision, Problem } from "../../core/plan.ts";
 import { failureOf, instanceOf, type Assessment } from "../diff/assess.ts";
-import { losesData, type SlotFacts } from "../diff/slot-facts.ts";
+import { dropsData, hasData, losesData, volumesOn, type SlotFacts } from "../diff/slot-facts.ts";
 import { zoneShortfall } from "../place/zones.ts";
 import { factsOf, type SetDraft } from "../set-draft.ts";
 import { awaitHealthy, bringUp, pullSteps, recreate, updateInPlace } from "../steps/instance-steps.ts";
+import type { VolumeWork } from "../steps/volume-steps.ts";
+import { diskOn, refusedShrinks, unwantedVolumes } from "../volumes/on-host.ts";
 import { goalOf, taskEvents, taskIdFor } from "../task.ts";
 import { clearFormers } from "./formers.ts";
 import { createLanes, type Lanes } from "./lanes.ts";
 import { findPlaces, newClaim, type Placements } from "./placements.ts";
 import { unenforcedOn, unenforcedProblem } from "../diff/unenforced.ts";
 import { claimFits } from "../diff/claim-fits.ts";
+import { makeRoom } from "./reclaim.ts";
 import { reservationOf } from "./room.ts";
 import { addBlocked, addChange, createSetWork, ownerOf, wakeIn, works, type PassContext, type SetWork } from "./set-work.ts";
 
@@ -102,9 +105,18 @@ function realiseSlot(job: SlotJob, assessment: Assessment): void {
 function keepSlot(job: SlotJob, assessment: Extract<Assessment, { kind: "keep" }>): void {
   const { work, slot } = job;
   if (slot.current !== null) addChange(work, "keep", slot.index, slot.current, assessment.decision);
+  if (slot.current !== null) keepClaim(job, slot.current);
   if (assessment.settles) work.events.push({ type: "slot.settled", set: work.draft.name, index: slot.index });
   wakeIn(work, assessment.wakeInMs);
   clearFormers(work, slot, slot.former, slot.current, [], "announce");
+}
+
+/** A claim that says something else of the disk than what is there is put right: a volume that went to the trash, or one that is larger than asked for. */
+function keepClaim(job: SlotJob, current: Claim): void {
+  const { set } = job.work.draft;
+  const here = volumesOn(job.slot, current.host);
+  if (set === null || current.resources.diskBytes === diskOn(set, here)) return;
+  resized(job, set, current);
 }
 
 const SURPLUS: Decision = { code: "wait.surplus", text: "slots the Set no longer wants still run: they have to go first" };
@@ -119,7 +131,8 @@ function placeSlot(job: SlotJob, assessment: Extract<Assessment, { kind: "place"
     const text = [assessment.cause === "move" ? assessment.decision.text : "", place.text].filter((part) => part !== "").join("; ");
     return addBlocked(work, slot.index, slot.current, { code: "blocked.capacity", text }, null);
   }
-  if (assessment.cause === "move" && isHeldBack(job)) return;
+  const gives = assessment.cause === "move" ? losesData(slot) : dropsData(set, slot);
+  if (gives && isOverBudget(job, "its volume would go to the trash")) return;
   const disruptive = assessment.disruptive && (isServing(slot) || isUnbegun(work.draft, slot));
   const turn = disruptive ? lanes.next() : [];
   if (turn === null) return waitForTurn(job, "move");
@@ -144,17 +157,11 @@ function placeSlot(job: SlotJob, assessment: Extract<Assessment, { kind: "place"
 }
 
 /** A slot whose data would go to the trash needs the pool's budget; true when that holds it back. */
-function isHeldBack(job: SlotJob): boolean {
-  const { work, slot } = job;
+function isOverBudget({ work, slot }: SlotJob, what: string): boolean {
   const pool = slot.current === null ? null : work.pass.fleet.hostOf(slot.current.host).pool;
-  if (pool === null || !work.pass.heldPools.has(pool.name) || !losesData(slot)) return false;
-  addBlocked(
-    work,
-    slot.index,
-    slot.current,
-    { code: "wait.budget", text: "its volume would go to the trash: over the pool's budget, waits for confirmation" },
-    null,
-  );
+  if (pool === null || !work.pass.heldPools.has(pool.name)) return false;
+  const text = `${what}: over the pool's budget, waits for confirmation`;
+  addBlocked(work, slot.index, slot.current, { code: "wait.budget", text }, null);
   return true;
 }
 
@@ -200,10 +207,26 @@ function startOn(job: SlotJob, set: DesiredSet, claim: Claim, formers: readonly 
     addBlocked(work, slot.index, claim, { code: "wait.former", text: cleared.blocker }, null);
     return null;
   }
-  const seen = slot.seen.find((on) => on.host === claim.host) ?? null;
-  const last = bringUp(pass.steps, owner, claim, set, { observation, seen }, [...needs, ...cleared.gone]);
+  const room = makeRoom(pass, set, slot, claim);
+  if ("wait" in room) {
+    addBlocked(work, slot.index, claim, room.wait, room.wakeInMs);
+    return null;
+  }
+  const here = volumesOn(slot, claim.host);
+  const volumes = { here, unwanted: unwantedNow(job, set, claim), room: room.steps };
+  const last = bringUp(pass.steps, owner, claim, set, observation, volumes, [...needs, ...cleared.gone]);
   clearFormers(work, slot, later, claim, [last], PART);
   return last;
+}
+
+/** Volumes that go to the trash before the slot is started; null where nothing may be destroyed now, or an Instance may have them yet. */
+function unwantedNow({ work, slot }: SlotJob, set: DesiredSet, claim: Claim): VolumeWork["unwanted"] {
+  const { fleet, heldPools } = work.pass;
+  const { pool, braked } = fleet.hostOf(claim.host);
+  const volumes = unwantedVolumes(set, volumesOn(slot, claim.host));
+  if (volumes.length === 0 || fleet.input.destroysFrozen !== null || braked || pool === null) return null;
+  if (instanceOf(slot, claim) !== null || (heldPools.has(pool.name) && hasData(volumes))) return null;
+  return { volumes, commit: fleet.input.desired.revision.commit, nowMs: fleet.input.nowMs };
 }
 
 function restartSlot(job: SlotJob, assessment: Extract<Assessment, { kind: "restart" }>): void {
@@ -252,8 +275,9 @@ function restartSlot(job: SlotJob, assessment: Extract<Assessment, { kind: "rest
 
 /** The current claim with the Set's present needs; journalled if they differ. */
 function resized(job: SlotJob, set: DesiredSet, current: Claim): Claim {
-  if (claimFits(current, set)) return current;
-  const claim = { ...current, ...reservationOf(set) };
+  const here = volumesOn(job.slot, current.host);
+  if (claimFits(current, set, here)) return current;
+  const claim = { ...current, ...reservationOf(set, here) };
   job.work.events.push({ type: "slot.resized", set: set.name, index: job.slot.index, claim });
   return claim;
 }
@@ -264,6 +288,7 @@ function replaceInstance(job: SlotJob, assessment: Extract<Assessment, { kind: "
   const set = work.draft.set!;
   const turn = assessment.disruptive ? lanes.next() : [];
   if (turn === null) return waitForTurn(job, `replace: ${assessment.what}`);
+  if (dropsData(set, slot) && isOverBudget(job, "a volume that it does not want any more would go to the trash")) return;
   const claim = newClaim(work, set, slot.index, slot.current!.host, slot.current!.why);
   if ("code" in claim) return addBlocked(work, slot.index, slot.current, claim, null);
   work.events.push({ type: "slot.placed", set: work.draft.name, index: slot.index, claim });
@@ -297,10 +322,14 @@ function updateSlot(job: SlotJob, assessment: Extract<Assessment, { kind: "updat
   const { work, slot } = job;
   const set = work.draft.set!;
   const claim = resized(job, set, slot.current!);
+  const here = volumesOn(slot, claim.host);
+  const room = makeRoom(work.pass, set, slot, claim);
+  if ("wait" in room) return addBlocked(work, slot.index, claim, room.wait, room.wakeInMs);
   works(work, "update");
-  addChange(work, "update", slot.index, claim, assessment.decision, { what: assessment.what });
-  const seen = slot.seen.find((on) => on.host === claim.host) ?? null;
-  updateInPlace(work.pass.steps, ownerOf(work, slot.index), claim, set, seen);
+  const stays = refusedShrinks(set, here);
+  const { code, text } = assessment.decision;
+  addChange(work, "update", slot.index, claim, { code, text: stays === null ? text : `${text}; ${stays}` }, { what: assessment.what });
+  updateInPlace(work.pass.steps, ownerOf(work, slot.index), claim, set, { here, unwanted: null, room: room.steps });
   clearFormers(work, slot, slot.former, claim, [], PART);
 }
 
