@@ -226,7 +226,9 @@ export class FakeLvm {
   }
 
   #volumeRows(): Record<string, string>[] {
+    const [group] = this.#groupRows();
     const rows = this.volumes.map((lv) => ({
+      ...group,
       lv_uuid: lv.uuid,
       lv_name: lv.name,
       lv_size: `${lv.sizeBytes}`,

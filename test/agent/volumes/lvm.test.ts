@@ -320,8 +320,8 @@ describe("what goes wrong with volumes on LVM", () => {
       outcome: "refused",
       message: expect.stringContaining("storage.volumeGroup"),
     });
-    host.lacking.add("vgs");
-    await expect(lvm.apply(SETTINGS)).rejects.toThrow("vgs is not installed on a-1; install the package lvm2");
+    host.lacking.add("lvs");
+    await expect(lvm.apply(SETTINGS)).rejects.toThrow("lvs is not installed on a-1; install the package lvm2");
   });
 
   it("keeps what it saw while LVM does not answer", async () => {
