@@ -6,10 +6,10 @@ import type { HostObservation } from "../core/observation.ts";
 import { compareText } from "../core/order.ts";
 import type { Plan, PlanInput, Problem } from "../core/plan.ts";
 import { assemble, type SetResult, type SetTotals } from "./assemble.ts";
-import { weighDestroys, type Destroy } from "./budget.ts";
+import { weighDestroys } from "./budget.ts";
+import { destroysOf } from "./destroys.ts";
 import { settledSet, type SettledContext } from "./diff/settled.ts";
-import type { Assessment } from "./diff/assess.ts";
-import { dropsData, losesData, slotFacts, type SlotFacts } from "./diff/slot-facts.ts";
+import { slotFacts, type SlotFacts } from "./diff/slot-facts.ts";
 import { holdingsOf, type Holdings } from "./fleet/holdings.ts";
 import {
   createHostTable,
@@ -27,9 +27,10 @@ import { liveSlots } from "./fleet/slot-counts.ts";
 import { createAddressPool, freeAddress, freeAddressCount, holdAddress, otherHolder, type AddressPool } from "./place/addresses.ts";
 import { createHostIndex, type HostIndex } from "./place/host-index.ts";
 import { mark, release, reserve, rollback } from "./place/reservations.ts";
-import { realiseSet, shortfallProblem } from "./realise/realise-set.ts";
+import { shortfallProblem } from "./realise/notes.ts";
+import { realiseSet } from "./realise/realise-set.ts";
 import { problemsOf, type PassContext, type SetWork } from "./realise/set-work.ts";
-import { draftSet, factsOf, type FleetFacts, type SetDraft } from "./set-draft.ts";
+import { draftSet, type FleetFacts, type SetDraft } from "./set-draft.ts";
 import { purgeTrash } from "./steps/purge.ts";
 import { createStepList } from "./steps/step-list.ts";
 
@@ -335,28 +336,6 @@ function draftOf(state: PlannerState, fleet: FleetFacts, name: string): SetDraft
 
 function priorityOf(draft: SetDraft): number {
   return ["core", "normal", "batch"].indexOf(draft.set?.priority ?? "core");
-}
-
-/** True for an Instance that would go for good, a move that leaves data behind, and a new generation without a volume that it had. */
-function givesUp({ set }: SetDraft, slot: SlotFacts, assessment: Assessment): boolean {
-  if (assessment.kind === "retire") return true;
-  if (assessment.kind === "place" && assessment.cause === "move") return losesData(slot);
-  const begins = assessment.kind === "place" || (assessment.kind === "replace" && assessment.difference.reach === "infra");
-  return begins && set !== null && dropsData(set, slot);
-}
-
-/** What these slots would give up. */
-function destroysOf(drafts: readonly SetDraft[]): Destroy[] {
-  const destroys: Destroy[] = [];
-  for (const draft of drafts) {
-    for (const [index, assessment] of draft.assessments) {
-      const slot = factsOf(draft, index);
-      if (!givesUp(draft, slot, assessment) || slot.current === null) continue;
-      const host = draft.context.hostOf(slot.current.host);
-      if (host.reach !== "dead") destroys.push({ set: draft.name, index, generation: slot.current.generation, host });
-    }
-  }
-  return destroys;
 }
 
 /** Remembers what came of a Set, and whether it must be looked at again though nothing changes. */

@@ -60,14 +60,14 @@ export function repaired(tree: Tree): Tree {
 
 function newPool(name: string, at: number, hosts: number, zones: readonly string[], random: Random): HostPool {
   const leased = random.chance(0.75);
-  const disk = random.pick(["25Gi", "100Gi"]);
+  const disk = random.pick(["12Gi", "25Gi", "100Gi"]);
   return {
     apiVersion: "setpoint/v1",
     kind: "HostPool",
     metadata: { name },
     spec: {
       network: { cidr: `10.${at}.0.0/${random.pick([22, 24])}`, gateway: `10.${at}.0.1` },
-      storage: { trash: { keepFor: random.pick(["10m", "30m", "7d"]), reclaim: random.pick(["never", "when-full"]) } },
+      storage: { trash: { keepFor: random.pick(["10m", "30m", "7d"]), reclaim: random.pick(["never", "when-full", "when-full"]) } },
       failure: {
         suspectAfter: "10s",
         lostAfter: random.pick(["30s", "60s"]),

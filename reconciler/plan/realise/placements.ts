@@ -152,7 +152,10 @@ function placeOnTrash(
     (host) => mayReclaim(pass, host),
     () => placeSlots(pass.index, set, { slots }),
   );
-  return [...results.filter(({ host }) => host !== null), ...found];
+  const told = found.map((result) =>
+    result.host === null ? result : { ...result, text: `${result.text}; the oldest of its trash makes room` },
+  );
+  return [...results.filter(({ host }) => host !== null), ...told];
 }
 
 function mayReturn(work: SetWork, index: number): boolean {

@@ -1,9 +1,8 @@
 import type { DesiredSet } from "../../core/desired.ts";
 import type { Claim } from "../../core/memory.ts";
-import type { Decision, Problem } from "../../core/plan.ts";
+import type { Decision } from "../../core/plan.ts";
 import { failureOf, instanceOf, type Assessment } from "../diff/assess.ts";
 import { dropsData, hasData, losesData, volumesOn, type SlotFacts } from "../diff/slot-facts.ts";
-import { zoneShortfall } from "../place/zones.ts";
 import { factsOf, type SetDraft } from "../set-draft.ts";
 import { awaitHealthy, bringUp, pullSteps, recreate, updateInPlace } from "../steps/instance-steps.ts";
 import type { VolumeWork } from "../steps/volume-steps.ts";
@@ -12,8 +11,9 @@ import { goalOf, taskEvents, taskIdFor } from "../task.ts";
 import { clearFormers } from "./formers.ts";
 import { createLanes, type Lanes } from "./lanes.ts";
 import { findPlaces, newClaim, type Placements } from "./placements.ts";
-import { unenforcedOn, unenforcedProblem } from "../diff/unenforced.ts";
+import { unenforcedOn } from "../diff/unenforced.ts";
 import { claimFits } from "../diff/claim-fits.ts";
+import { noteProblems } from "./notes.ts";
 import { makeRoom } from "./reclaim.ts";
 import { reservationOf } from "./room.ts";
 import { addBlocked, addChange, createSetWork, ownerOf, wakeIn, works, type PassContext, type SetWork } from "./set-work.ts";
@@ -29,8 +29,7 @@ export function realiseSet(pass: PassContext, draft: SetDraft): SetWork {
     const assessment = found?.converted.get(index) ?? original;
     realiseSlot({ work, slot: factsOf(draft, index), lanes, placements: found?.placements ?? new Map() }, assessment);
   }
-  noteShortfall(work);
-  noteUnenforced(work);
+  noteProblems(work);
   countElastic(work);
   finishTask(work, goal, commit);
   return work;
@@ -229,6 +228,13 @@ function unwantedNow({ work, slot }: SlotJob, set: DesiredSet, claim: Claim): Vo
   return { volumes, commit: fleet.input.desired.revision.commit, nowMs: fleet.input.nowMs };
 }
 
+/** `; volume old goes to the trash`; empty when none does. */
+function dropText(job: SlotJob, set: DesiredSet, claim: Claim): string {
+  const names = (unwantedNow(job, set, claim)?.volumes ?? []).map(({ name }) => name);
+  if (names.length === 0) return "";
+  return names.length === 1 ? `; volume ${names[0]} goes to the trash` : `; volumes ${names.join(", ")} go to the trash`;
+}
+
 function restartSlot(job: SlotJob, assessment: Extract<Assessment, { kind: "restart" }>): void {
   const { work, slot, lanes } = job;
   const set = work.draft.set!;
@@ -293,7 +299,9 @@ function replaceInstance(job: SlotJob, assessment: Extract<Assessment, { kind: "
   if ("code" in claim) return addBlocked(work, slot.index, slot.current, claim, null);
   work.events.push({ type: "slot.placed", set: work.draft.name, index: slot.index, claim });
   works(work, "rollout");
-  addChange(work, "replace", slot.index, claim, rolloutDecision(job, "new infra container"), { what: assessment.what });
+  addChange(work, "replace", slot.index, claim, rolloutDecision(job, `new infra container${dropText(job, set, claim)}`), {
+    what: assessment.what,
+  });
   const last = startOn(job, set, claim, formersOf(slot), turn);
   if (last !== null && assessment.disruptive) lanes.took(last);
 }
@@ -350,27 +358,6 @@ function retireSlot(job: SlotJob, decision: Decision): void {
   works(work, work.draft.set === null ? "remove" : "scale");
   addChange(work, "remove", slot.index, current, decision);
   clearFormers(work, slot, formersOf(slot), null, [], PART);
-}
-
-/** Says where the Set's promise about zones is not kept, now that it is placed. */
-function noteShortfall(work: SetWork): void {
-  const { set, target, name } = work.draft;
-  if (set === null || target === null) return;
-  const text = target.shortfall ?? zoneShortfall(work.pass.index, set, target.count);
-  if (text !== null) work.problems.push(shortfallProblem(name, text));
-}
-
-/** Limits that the Set goes without where it runs or is going to run. */
-function noteUnenforced(work: SetWork): void {
-  const { set } = work.draft;
-  if (set === null) return;
-  const hosts = work.changes.flatMap(({ kind, host }) => (host === null || kind === "remove" ? [] : [work.pass.fleet.hostOf(host)]));
-  const problem = unenforcedProblem(set, hosts);
-  if (problem !== null) work.problems.push(problem);
-}
-
-export function shortfallProblem(set: string, text: string): Problem {
-  return { code: "zone-shortfall", severity: "warning", subject: `set/${set}`, text };
 }
 
 /** Journals the count of an elastic Set when it changes, so that it stays when its rules go. */
