@@ -16,10 +16,12 @@ export function volumeSentences(host: HostStatus, set: DesiredSet | null, setNam
   return stays === null ? lines : [...lines, `V${stays.slice(1)}.`];
 }
 
-function volumeSentence({ name, kind, sizeBytes, usedBytes }: ObservedVolume): string {
+function volumeSentence({ name, kind, sizeBytes, usedBytes, readOnly, message }: ObservedVolume): string {
   const [size, used] = [formatBytesRounded(sizeBytes), formatBytesRounded(usedBytes)];
   if (kind === "lvm") return `Its volume ${name} (lvm) has ${size}, of which ${used} are used.`;
-  const over = usedBytes > sizeBytes ? ": its containers can only read it until some is freed or the limit is raised" : "";
+  const isOver = readOnly === true || usedBytes > sizeBytes;
+  const but = message === undefined ? "" : `, but some still can write: ${message}`;
+  const over = isOver ? `: its containers can only read it until some is freed or the limit is raised${but}` : "";
   return `Its volume ${name} (dir) holds ${used} of at most ${size}${over}.`;
 }
 

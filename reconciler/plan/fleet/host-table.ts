@@ -16,6 +16,8 @@ export interface HostTable {
   readonly engineless: Set<string>;
   /** Those of them that are heard and whose storage needs a person. */
   readonly troubledStorage: Set<string>;
+  /** Names of hosts with a volume over its soft limit. */
+  readonly overfull: Set<string>;
   /** Those of them that showed trash. */
   readonly trashed: Set<string>;
   braked: ReadonlyMap<string, { readonly silent: number; readonly hosts: number }>;
@@ -35,6 +37,7 @@ export function createHostTable(): HostTable {
     silent: new Set(),
     engineless: new Set(),
     troubledStorage: new Set(),
+    overfull: new Set(),
     trashed: new Set(),
     braked: new Map(),
   };
@@ -69,6 +72,7 @@ function setStatus(table: HostTable, status: HostStatus): void {
   toggle(table.silent, status.name, status.reach !== "ok");
   toggle(table.engineless, status.name, lacksEngine(status));
   toggle(table.troubledStorage, status.name, status.reach === "ok" && (status.observation?.storageProblem ?? "") !== "");
+  toggle(table.overfull, status.name, status.reach === "ok" && status.observation!.volumes.some((volume) => volume.readOnly === true));
   toggle(table.trashed, status.name, (status.observation?.trash.length ?? 0) > 0);
 }
 
@@ -76,6 +80,7 @@ function dropStatus(table: HostTable, name: string): boolean {
   table.silent.delete(name);
   table.engineless.delete(name);
   table.troubledStorage.delete(name);
+  table.overfull.delete(name);
   table.trashed.delete(name);
   return table.statuses.delete(name);
 }
