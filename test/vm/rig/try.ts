@@ -13,7 +13,10 @@ async function main(): Promise<number> {
     options: { hosts: { type: "string", default: "alpha" }, base: { type: "boolean", default: false }, help: { type: "boolean" } },
     allowPositionals: true,
   });
-  if (values.help === true) return void process.stdout.write(USAGE) ?? 0;
+  if (values.help === true) {
+    process.stdout.write(USAGE);
+    return 0;
+  }
   const startedAtMs = performance.now();
   const rig = await createVmRig({ hosts: values.hosts.split(","), agents: !values.base });
   try {
