@@ -111,7 +111,7 @@ function volumePlaces(
   stays: boolean,
 ): Pick<HostVolumesOptions, "folder" | "stateFolder" | "pluginSocket"> {
   const pluginSocket = stays ? join(dirname(plugin), "setpoint-lvm.sock") : null;
-  return { folder: join(state, "volumes"), stateFolder: join(state, "folders"), pluginSocket };
+  return { folder: join(state, "volumes"), stateFolder: join(state, "storage"), pluginSocket };
 }
 
 /** Not in the socket's folder, which the service's manager takes away when the agent stops; containers run on with their files. */

@@ -201,7 +201,7 @@ export interface HostPool {
        */
       thinPool?: string;
       /**
-       * Folder on each host below which volumes of kind dir lie. Default: /var/lib/setpoint/volumes.
+       * Folder on each host below which volumes of kind dir lie. Default: /var/lib/setpoint/folders.
        */
       folder?: string;
       /**

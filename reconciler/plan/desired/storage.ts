@@ -7,14 +7,14 @@ type Written = NonNullable<written.HostPool["spec"]["storage"]>;
 
 const STORAGE: Path = ["spec", "storage"];
 /** Where volumes of kind `dir` lie when the pool does not say. */
-const FOLDER = "/var/lib/setpoint/volumes";
-/** Nothing lasts there, or the system or Docker rules there. */
+const FOLDER = "/var/lib/setpoint/folders";
+/** Nothing lasts there, or the system, Docker or the agent's own mounts rule there. */
 const FORBIDDEN = [
   ..."/bin /boot /dev /etc /lib /lib32 /lib64 /proc /run /sbin /sys /tmp /usr".split(" "),
-  ..."/var/run /var/tmp /var/lib/docker /var/lib/containerd".split(" "),
+  ..."/var/run /var/tmp /var/lib/docker /var/lib/containerd /var/lib/setpoint/volumes".split(" "),
 ];
 /** Folders for volumes may be made there, but these are shared with everything else. */
-const SHARED = "/home /media /mnt /opt /root /srv /var /var/lib".split(" ");
+const SHARED = "/home /media /mnt /opt /root /srv /var /var/lib /var/lib/setpoint".split(" ");
 
 /** A pool's storage in canonical form. */
 export function readStorage({ volumeGroup, thinPool, folder = FOLDER, trash }: Written, report: Report): DesiredPool["storage"] {
