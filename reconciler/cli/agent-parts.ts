@@ -20,7 +20,7 @@ export interface AgentOptions {
   readonly docker: string;
   /** Docker's data folder. */
   readonly dockerRoot: string;
-  /** The socket on which Docker finds the network plugin. */
+  /** The socket on which Docker finds the network plugin; the volume plugin's lies beside it. */
   readonly plugin: string;
   /** bit/s; absent: what the network card does. */
   readonly bandwidth?: number;
