@@ -6,9 +6,10 @@ import type { HostObservation } from "../core/observation.ts";
 import { compareText } from "../core/order.ts";
 import type { Plan, PlanInput, Problem } from "../core/plan.ts";
 import { assemble, type SetResult, type SetTotals } from "./assemble.ts";
-import { weighDestroys, type Destroy } from "./budget.ts";
+import { weighDestroys } from "./budget.ts";
+import { destroysOf } from "./destroys.ts";
 import { settledSet, type SettledContext } from "./diff/settled.ts";
-import { losesData, slotFacts, type SlotFacts } from "./diff/slot-facts.ts";
+import { slotFacts, type SlotFacts } from "./diff/slot-facts.ts";
 import { holdingsOf, type Holdings } from "./fleet/holdings.ts";
 import {
   createHostTable,
@@ -22,13 +23,15 @@ import {
 } from "./fleet/host-table.ts";
 import { hostStatus } from "./fleet/host-status.ts";
 import { createSightings, type Sightings, type SetSightings } from "./fleet/sightings.ts";
+import { readWishes, type Wishes } from "./restore/wishes.ts";
+import { wishProblems } from "./restore/problems.ts";
 import { liveSlots } from "./fleet/slot-counts.ts";
 import { createAddressPool, freeAddress, freeAddressCount, holdAddress, otherHolder, type AddressPool } from "./place/addresses.ts";
 import { createHostIndex, type HostIndex } from "./place/host-index.ts";
 import { mark, release, reserve, rollback } from "./place/reservations.ts";
 import { realiseSet, shortfallProblem } from "./realise/realise-set.ts";
 import { problemsOf, type PassContext, type SetWork } from "./realise/set-work.ts";
-import { draftSet, factsOf, type FleetFacts, type SetDraft } from "./set-draft.ts";
+import { draftSet, type FleetFacts, type SetDraft } from "./set-draft.ts";
 import { purgeTrash } from "./steps/purge.ts";
 import { createStepList } from "./steps/step-list.ts";
 
@@ -75,10 +78,13 @@ interface PlannerState {
   readonly sleeping: Map<string, number>;
   /** Problems of Sets that have some. */
   readonly problems: Map<string, readonly Problem[]>;
+  /** Restores and purges that were asked for, as of this pass. */
+  wishes: Wishes;
   /** Slots that are kept as they are. */
   unchanged: number;
 }
 
+const NO_WISHES: Wishes = { open: [], lost: [], events: [] };
 const NOTHING_HELD: Holdings = { rooms: [], leases: [] };
 
 /** A planner that has seen nothing yet. */
@@ -96,6 +102,7 @@ export function createPlanner(): Planner {
     open: new Set(),
     sleeping: new Map(),
     problems: new Map(),
+    wishes: NO_WISHES,
     unchanged: 0,
   };
   return { plan: (input) => planPass(state, input) };
@@ -119,8 +126,19 @@ function planPass(state: PlannerState, input: PlanInput): Plan {
   const setBack = input.nowMs < state.nowMs;
   for (const [name, wakeAtMs] of state.sleeping) if (setBack || wakeAtMs <= input.nowMs) state.open.add(name);
   state.nowMs = input.nowMs;
+  takeWishes(state, input);
   for (const name of dirty) refreshSet(state, input, name);
   return decide(state, input, [...state.open]);
+}
+
+/** Sets into which something is to be restored are looked at in every pass, and once more when that is over. */
+function takeWishes(state: PlannerState, input: PlanInput): void {
+  const before = state.wishes;
+  state.wishes = readWishes(input, hostLookup(input, state.hosts));
+  for (const { restore } of [...before.open, ...state.wishes.open]) {
+    const { set } = restore.to;
+    if (input.desired.sets.has(set) || state.sets.has(set)) state.open.add(set);
+  }
 }
 
 /** Takes over new hosts and pools; the index and leases are built anew only when those changed. */
@@ -301,6 +319,8 @@ function decide(state: PlannerState, input: PlanInput, names: readonly string[])
     held,
     confirmed,
     purgeInMs: purge,
+    wishEvents: state.wishes.events,
+    wishProblems: wishProblems(state.wishes, fleet, drafts, state.sightings),
     fresh,
     totals: totalsOf(state, fresh),
   });
@@ -314,6 +334,7 @@ function fleetFacts(state: PlannerState, input: PlanInput): FleetFacts {
     floorOf: (host, set, index) => floorOn(hostOf(host).observation, set, index),
     otherHolder: (ip, slot) => otherHolder(state.addresses.values(), ip, slot),
     zonesOf: (set) => zonesOf(state.zones, set),
+    wishesOf: (set) => (state.wishes.open.length === 0 ? [] : state.wishes.open.filter(({ restore }) => restore.to.set === set)),
     uninventoried: (pools) => uninventoriedReason(input, state.hosts, pools),
   };
 }
@@ -333,21 +354,6 @@ function draftOf(state: PlannerState, fleet: FleetFacts, name: string): SetDraft
 
 function priorityOf(draft: SetDraft): number {
   return ["core", "normal", "batch"].indexOf(draft.set?.priority ?? "core");
-}
-
-/** Instances that would go for good, and moves that leave data behind. */
-function destroysOf(drafts: readonly SetDraft[]): Destroy[] {
-  const destroys: Destroy[] = [];
-  for (const draft of drafts) {
-    for (const [index, assessment] of draft.assessments) {
-      const slot = factsOf(draft, index);
-      const leaves = assessment.kind === "retire" || (assessment.kind === "place" && assessment.cause === "move" && losesData(slot));
-      if (!leaves || slot.current === null) continue;
-      const host = draft.context.hostOf(slot.current.host);
-      if (host.reach !== "dead") destroys.push({ set: draft.name, index, generation: slot.current.generation, host });
-    }
-  }
-  return destroys;
 }
 
 /** Remembers what came of a Set, and whether it must be looked at again though nothing changes. */

@@ -1,5 +1,5 @@
 import type { EventBody } from "../../core/events.ts";
-import { slotKey } from "../../core/ids.ts";
+import { slotKey, trashKey } from "../../core/ids.ts";
 import type { Claim } from "../../core/memory.ts";
 import type { Action, ActionKind, Plan, PlanInput } from "../../core/plan.ts";
 import { destroysHash } from "../budget.ts";
@@ -32,8 +32,13 @@ function checkPurge(
   const pool = input.desired.pools.get(facts.hosts.get(host)?.pool ?? "");
   if (entry === undefined || entry.trashedAtMs !== trashedAtMs || pool === undefined)
     return [{ code: "purge", text: `purge of ${trashId} on ${host}, which is not in its trash` }];
+  const { restores, purges } = input.memory;
+  const key = trashKey(host, trashId);
+  if (restores.get(key)?.trashedAtMs === trashedAtMs)
+    return [{ code: "purge", text: `purge of ${trashId} on ${host}, which is to be restored` }];
   const expired = entry.trashedAtMs + pool.storage.trashKeepForMs <= input.nowMs;
-  return expired ? [] : [{ code: "purge", text: `purge of ${trashId} on ${host} before it expired` }];
+  if (expired || purges.get(key)?.trashedAtMs === trashedAtMs) return [];
+  return [{ code: "purge", text: `purge of ${trashId} on ${host} before it expired` }];
 }
 
 /** A braked pool's silence is no reason to start a slot elsewhere that may live where it was. */
@@ -67,7 +72,7 @@ function checkBudget(input: PlanInput, plan: Plan, facts: FleetReading): Violati
   }
   const inZone = new Map<string, number>();
   for (const event of plan.intents) {
-    const claim = givenUp(input, facts, event);
+    const claim = givenUp(input, plan, facts, event);
     if (claim === null || agreed.has(`${slotKey(claim.set, claim.index)}@${claim.generation}`)) continue;
     const host = facts.isConfirmedDead(claim.host) && !facts.isFresh(claim.host) ? undefined : facts.hosts.get(claim.host);
     if (host === undefined) continue;
@@ -102,15 +107,24 @@ function livingIn(input: PlanInput, facts: FleetReading, zone: string): number {
   return living.size;
 }
 
-/** The claim that an event gives up for good: the slot's own, or one whose volumes go to the trash when the slot leaves its host. */
-function givenUp(input: PlanInput, facts: FleetReading, event: EventBody): (Claim & Slot) | null {
+/**
+ * The claim that an event gives up for good: the slot's own, or one whose volumes go to the trash when the slot leaves its host, or stays
+ * there with others.
+ */
+function givenUp(input: PlanInput, plan: Plan, facts: FleetReading, event: EventBody): (Claim & Slot) | null {
   if (event.type !== "slot.retired" && event.type !== "slot.placed") return null;
   const { set, index } = event;
   const before = facts.claims.before(set, index);
   if (before === null) return null;
   const claim = { ...before, set, index };
   if (event.type === "slot.retired") return before.generation === event.generation ? claim : null;
-  const volumes = before.host === event.claim.host ? [] : (input.fleet.get(before.host)?.observation?.volumes ?? []);
+  if (before.host === event.claim.host) {
+    const swaps = plan.actions.some(
+      (step) => step.kind === "trashVolume" && step.set === set && step.index === index && step.host === before.host,
+    );
+    return swaps ? claim : null;
+  }
+  const volumes = input.fleet.get(before.host)?.observation?.volumes ?? [];
   return volumes.some((volume) => volume.set === set && volume.index === index) ? claim : null;
 }
 

@@ -3,13 +3,15 @@ import { containsAddress, parseAddress, parseCidr } from "../../core/addresses.t
 import { slotKey } from "../../core/ids.ts";
 import type { DesiredSet } from "../../core/desired.ts";
 import type { Decision } from "../../core/plan.ts";
-import { instanceOf, type Assessment } from "../diff/assess.ts";
+import { instanceOf } from "../diff/assess.ts";
+import type { Assessment } from "../diff/assessment.ts";
 import { losesData, type SlotFacts } from "../diff/slot-facts.ts";
 import { explainPlacement } from "../place/explain.ts";
 import { takeAddress } from "../place/addresses.ts";
 import { placeSlots } from "../place/place-slots.ts";
 import { factsOf } from "../set-draft.ts";
 import { claimFits } from "../diff/claim-fits.ts";
+import { refusalOf } from "./restores.ts";
 import { growInPlace, reservationOf } from "./room.ts";
 import type { SetWork } from "./set-work.ts";
 import { reserve } from "../place/reservations.ts";
@@ -35,7 +37,7 @@ export function findPlaces(
     const assessment = converted.get(index) ?? original;
     if (assessment.kind !== "place") continue;
     if (assessment.cause === "create" && !isRunning(work, index) && --room < 0) continue;
-    if (assessment.pinned !== null) placements.set(index, placePinned(work, set, index, assessment.pinned));
+    if (assessment.pinned !== null) placements.set(index, placePinned(work, set, index, assessment.pinned, assessment.restores.length > 0));
     else open.push({ index, avoid: avoidOf(work, index, assessment) });
   }
   placeOpen(work, set, open, placements);
@@ -78,17 +80,21 @@ function growAll(work: SetWork, set: DesiredSet): Map<number, Assessment> {
     const movable = !set.needs.includes("lvm") && !losesData(slot) && !braked && work.draft.context.frozen === null;
     const decision = movable ? { code: "move", text: lack } : { code: "blocked.capacity", text: lack };
     const disruptive = assessment.kind === "update" || (assessment.kind === "replace" && assessment.disruptive);
-    const move: Assessment = { kind: "place", cause: "move", pinned: null, avoid: [], disruptive, decision };
+    const move: Assessment = { kind: "place", cause: "move", pinned: null, avoid: [], disruptive, restores: [], decision };
     converted.set(index, movable ? move : { kind: "wait", wakeInMs: null, decision });
   }
   return converted;
 }
 
-function placePinned(work: SetWork, set: DesiredSet, index: number, host: string): Placed {
+function placePinned(work: SetWork, set: DesiredSet, index: number, host: string, restores: boolean): Placed {
   const slot = factsOf(work.draft, index);
   const status = work.pass.fleet.hostOf(host);
   if (status.reach !== "ok") return { host: null, text: `host ${host}, which has its volume, is silent` };
   const claim = slot.current?.host === host ? slot.current : slot.former.find((former) => former.host === host);
+  if (claim === undefined && restores) {
+    const refusal = refusalOf(work.pass, set, slot, host);
+    return refusal === null ? { host, text: "" } : { host: null, text: refusal };
+  }
   const nothing: Claim = {
     generation: 0,
     host,

@@ -1,17 +1,20 @@
 import type { DesiredSet } from "../../core/desired.ts";
-import type { Claim } from "../../core/memory.ts";
+import type { Claim, TaskTrigger } from "../../core/memory.ts";
 import type { Decision, Problem } from "../../core/plan.ts";
-import { failureOf, instanceOf, type Assessment } from "../diff/assess.ts";
-import { losesData, type SlotFacts } from "../diff/slot-facts.ts";
+import { failureOf, instanceOf } from "../diff/assess.ts";
+import type { Assessment } from "../diff/assessment.ts";
+import { givesUpData } from "../diff/restore.ts";
+import type { SlotFacts } from "../diff/slot-facts.ts";
 import { zoneShortfall } from "../place/zones.ts";
 import { factsOf, type SetDraft } from "../set-draft.ts";
-import { awaitHealthy, bringUp, pullSteps, recreate, updateInPlace } from "../steps/instance-steps.ts";
+import { awaitHealthy, bringUp, pullSteps, recreate, toTrash, updateInPlace } from "../steps/instance-steps.ts";
 import { goalOf, taskEvents, taskIdFor } from "../task.ts";
 import { clearFormers } from "./formers.ts";
 import { createLanes, type Lanes } from "./lanes.ts";
 import { findPlaces, newClaim, type Placements } from "./placements.ts";
 import { unenforcedOn, unenforcedProblem } from "../diff/unenforced.ts";
 import { claimFits } from "../diff/claim-fits.ts";
+import { describeRestoring, restoringOn, withoutReplaced } from "./restores.ts";
 import { reservationOf } from "./room.ts";
 import { addBlocked, addChange, createSetWork, ownerOf, wakeIn, works, type PassContext, type SetWork } from "./set-work.ts";
 
@@ -117,37 +120,41 @@ function placeSlot(job: SlotJob, assessment: Extract<Assessment, { kind: "place"
   if (place === undefined) return addBlocked(work, slot.index, slot.current, SURPLUS, null);
   if (place.host === null) {
     const text = [assessment.cause === "move" ? assessment.decision.text : "", place.text].filter((part) => part !== "").join("; ");
-    return addBlocked(work, slot.index, slot.current, { code: "blocked.capacity", text }, null);
+    const code = assessment.restores.length > 0 ? "blocked.restore" : "blocked.capacity";
+    return addBlocked(work, slot.index, slot.current, { code, text }, null);
   }
-  if (assessment.cause === "move" && isHeldBack(job)) return;
+  if (givesUpData(slot, assessment) && isHeldBack(job)) return;
   const disruptive = assessment.disruptive && (isServing(slot) || isUnbegun(work.draft, slot));
   const turn = disruptive ? lanes.next() : [];
   if (turn === null) return waitForTurn(job, "move");
   const without = unenforcedOn(set, work.pass.fleet.hostOf(place.host));
   const parts = [assessment.decision.text, place.text, without === "" ? "" : `without ${without}, which the host can't enforce`];
   const why = parts.filter((text) => text !== "").join("; ");
-  const claim = newClaim(work, set, slot.index, place.host, why);
-  if ("code" in claim) return addBlocked(work, slot.index, slot.current, claim, null);
+  const placed = newClaim(work, set, slot.index, place.host, why);
+  if ("code" in placed) return addBlocked(work, slot.index, slot.current, placed, null);
+  const claim = assessment.restores.length === 0 ? placed : { ...placed, restores: assessment.restores.map(({ key }) => key) };
   work.events.push({ type: "slot.placed", set: work.draft.name, index: slot.index, claim });
-  works(work, assessment.cause === "create" ? "create" : assessment.decision.code === "heal" ? "heal" : "move");
-  const moves = slot.current !== null && slot.current.host !== claim.host;
-  addChange(
-    work,
-    moves ? "move" : "create",
-    slot.index,
-    claim,
-    { code: assessment.decision.code, text: why },
-    { from: moves ? slot.current!.host : null },
-  );
+  works(work, triggerOf(assessment));
+  const from = slot.current !== null && slot.current.host !== claim.host ? slot.current.host : null;
+  const swaps = slot.current !== null && assessment.restores.length > 0;
+  const kind = from !== null ? "move" : swaps ? "replace" : "create";
+  const what = describeRestoring(restoringOn(work, slot, claim));
+  addChange(work, kind, slot.index, claim, { code: assessment.decision.code, text: why }, { from, what });
   const last = startOn(job, set, claim, formersOf(slot), turn);
   if (last !== null && disruptive) lanes.took(last);
+}
+
+function triggerOf({ restores, cause, decision }: Extract<Assessment, { kind: "place" }>): TaskTrigger {
+  if (restores.length > 0) return "restore";
+  if (cause === "create") return "create";
+  return decision.code === "heal" ? "heal" : "move";
 }
 
 /** A slot whose data would go to the trash needs the pool's budget; true when that holds it back. */
 function isHeldBack(job: SlotJob): boolean {
   const { work, slot } = job;
   const pool = slot.current === null ? null : work.pass.fleet.hostOf(slot.current.host).pool;
-  if (pool === null || !work.pass.heldPools.has(pool.name) || !losesData(slot)) return false;
+  if (pool === null || !work.pass.heldPools.has(pool.name)) return false;
   addBlocked(
     work,
     slot.index,
@@ -200,8 +207,13 @@ function startOn(job: SlotJob, set: DesiredSet, claim: Claim, formers: readonly 
     addBlocked(work, slot.index, claim, { code: "wait.former", text: cleared.blocker }, null);
     return null;
   }
-  const seen = slot.seen.find((on) => on.host === claim.host) ?? null;
-  const last = bringUp(pass.steps, owner, claim, set, { observation, seen }, [...needs, ...cleared.gone]);
+  const restoring = restoringOn(work, slot, claim);
+  const seen = withoutReplaced(slot.seen.find((on) => on.host === claim.host) ?? null, restoring);
+  const { input } = pass.fleet;
+  const trash = { commit: input.desired.revision.commit, nowMs: input.nowMs };
+  const ready = [...needs, ...cleared.gone];
+  const trashed = restoring.replaced.map((volume) => toTrash(pass.steps, owner, claim, volume, trash, ready));
+  const last = bringUp(pass.steps, owner, claim, set, { observation, seen, back: restoring.back }, [...ready, ...trashed]);
   clearFormers(work, slot, later, claim, [last], PART);
   return last;
 }
@@ -231,7 +243,7 @@ function restartSlot(job: SlotJob, assessment: Extract<Assessment, { kind: "rest
   works(work, assessment.decision.code === "heal" ? "heal" : "create");
   if (assessment.how === "start") {
     const kind = assessment.decision.code === "heal" ? "replace" : "create";
-    addChange(work, kind, slot.index, claim, assessment.decision);
+    addChange(work, kind, slot.index, claim, assessment.decision, { what: describeRestoring(restoringOn(work, slot, claim)) });
     const last = startOn(job, set, claim, slot.former, turn);
     if (last !== null && disruptive) lanes.took(last);
     return;

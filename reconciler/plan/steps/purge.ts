@@ -1,4 +1,5 @@
-import { slotKey } from "../../core/ids.ts";
+import { slotKey, trashKey } from "../../core/ids.ts";
+import type { TrashEntry } from "../../core/memory.ts";
 import type { TrashedVolume } from "../../core/observation.ts";
 import { compareText } from "../../core/order.ts";
 import type { PlanInput } from "../../core/plan.ts";
@@ -7,17 +8,21 @@ import type { HostTable } from "../fleet/host-table.ts";
 import type { StepList } from "./step-list.ts";
 
 /**
- * Adds a purge for every entry of the trash that was kept for the pool's keepFor, on hosts that may be touched. Returns the
- * milliseconds until the next one is due; null when no host has trash.
+ * Adds a purge for every entry of the trash that was kept for the pool's keepFor, or that an operator let go, on hosts that may
+ * be touched; never for one that is to be restored. Returns the milliseconds until the next one is due; null when there is none.
  */
 export function purgeTrash(steps: StepList, input: PlanInput, hosts: HostTable): number | null {
   let nextInMs: number | null = null;
   for (const name of [...hosts.trashed].sort(compareText)) {
     const host = hosts.statuses.get(name)!;
     if (host.pool === null || host.observation === null) continue;
-    if (host.reach !== "ok" || host.held !== null || !host.observation.capabilities.includes("lvm")) continue;
+    if (host.reach !== "ok" || host.held !== null) continue;
+    const hasLvm = host.observation.capabilities.includes("lvm");
     for (const entry of host.observation.trash) {
-      const expiresInMs = entry.trashedAtMs + host.pool.storage.trashKeepForMs - input.nowMs;
+      if ((entry.kind === "lvm" && !hasLvm) || isWished(input.memory.restores, name, entry)) continue;
+      const expiresInMs = isWished(input.memory.purges, name, entry)
+        ? 0
+        : entry.trashedAtMs + host.pool.storage.trashKeepForMs - input.nowMs;
       const dueInMs = Math.max(expiresInMs, retryInMs(input, entry));
       if (dueInMs > 0) nextInMs = Math.min(nextInMs ?? dueInMs, dueInMs);
       else if (input.destroysFrozen === null) {
@@ -28,6 +33,11 @@ export function purgeTrash(steps: StepList, input: PlanInput, hosts: HostTable):
     }
   }
   return nextInMs;
+}
+
+/** True when an operator asked for something to be done with this very entry. */
+function isWished(wishes: ReadonlyMap<string, TrashEntry>, host: string, { id, trashedAtMs }: TrashedVolume): boolean {
+  return wishes.size > 0 && wishes.get(trashKey(host, id))?.trashedAtMs === trashedAtMs;
 }
 
 /** What failures of a purge are counted against. */
