@@ -7,7 +7,7 @@ import { compareText } from "../core/order.ts";
 import type { PlanInput } from "../core/plan.ts";
 import { wantedSlots } from "../plan/explain.ts";
 import { hostStatus, type HostStatus } from "../plan/fleet/host-status.ts";
-import { findEntry, manifestLacks, whyWaits } from "../plan/restore/wishes.ts";
+import { manifestLacks } from "../plan/restore/wishes.ts";
 import type { OperatorEvent } from "../run/reconciler.ts";
 import type { Picture } from "./rows.ts";
 import type { RestoreRow, TrashRow } from "./types.ts";
@@ -71,14 +71,13 @@ function restoreRow(picture: Picture, key: string, restore: Restore): RestoreRow
 /** What the restore waits for, or that it is under way, in a few words. */
 function stateOf({ input, plan }: Picture, key: string, restore: Restore): string {
   if (restore.lostAtMs !== null) return "gone from the trash";
-  const { to, host } = restore;
-  const shown = input.fleet.get(host)?.observation ?? null;
-  const entry = shown === null ? null : findEntry(shown, restore);
-  const waits = whyWaits(
-    { key, restore, entry },
-    { ...slotsOf(input, to.set), holders: holdersOf(input, to), host: statusOf(input, host) },
-  );
-  if (waits !== null) return waits;
+  const { to } = restore;
+  const problem = plan.problems.find(({ subject, code }) => code === "restore-waits" && subject === `trash/${key}`);
+  if (problem !== undefined) return problem.text;
+  // The plan may be older than the wish.
+  const { set, total } = slotsOf(input, to.set);
+  const lacking = manifestLacks(restore, set, total);
+  if (lacking !== null) return `waits for ${lacking}`;
   const change = plan.changes.find(({ set, index, kind }) => set === to.set && index === to.index && kind === "blocked");
   return change === undefined ? "under way" : `waits: ${change.decision.text}`;
 }
@@ -92,13 +91,7 @@ function statusOf(input: PlanInput, host: string): HostStatus {
   return hostStatus(input, host, input.desired.hosts.find(({ name }) => name === host) ?? null);
 }
 
-/** Hosts, not confirmed dead, that show a volume of that name in the slot. */
-function holdersOf(input: PlanInput, to: VolumePlace): string[] {
-  return volumesOf(input, to)
-    .filter(({ volume }) => volume === to.volume)
-    .map(({ host }) => host);
-}
-
+/** Volumes of the slot that hosts, not confirmed dead, show. */
 function volumesOf(input: PlanInput, slot: Pick<VolumePlace, "set" | "index">): { readonly host: string; readonly volume: string }[] {
   return [...input.fleet].flatMap(([host, { observation }]) => {
     const volumes = (observation?.volumes ?? []).filter(({ set, index }) => set === slot.set && index === slot.index);

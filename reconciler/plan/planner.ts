@@ -320,7 +320,7 @@ function decide(state: PlannerState, input: PlanInput, names: readonly string[])
     confirmed,
     purgeInMs: purge,
     wishEvents: state.wishes.events,
-    wishProblems: wishProblems(state.wishes, fleet, drafts, state.sightings),
+    wishProblems: wishProblems(state.wishes, fleet, drafts),
     fresh,
     totals: totalsOf(state, fresh),
   });

@@ -1,5 +1,5 @@
 import { slotKey } from "../core/ids.ts";
-import { addImage, diskUsed, dropTrash, dropVolume, putTrash, putVolume, type SimHost } from "./host-state.ts";
+import { addImage, contentKey, diskUsed, dropTrash, dropVolume, moveContent, putTrash, putVolume, type SimHost } from "./host-state.ts";
 import { DONE, failed, refused, refuseIncapable, refuseStale, type Conditions, type Of, type Verdict } from "./step.ts";
 
 /** The simulated registry has every image except those whose tag is `missing`. */
@@ -34,6 +34,7 @@ export function checkCreateVolume(host: SimHost, action: Of<"createVolume">, con
 export function finishCreateVolume(host: SimHost, action: Of<"createVolume">): Verdict {
   const { set, index, volume: name, sizeBytes } = action;
   const present = host.slots.get(slotKey(set, index))?.volumes.get(name);
+  if (present === undefined) host.contents.set(contentKey({ set, index, name }), `${host.name}#${++host.written}`);
   putVolume(host, { set, index, name, kind: "lvm", sizeBytes, usedBytes: present?.usedBytes ?? 0 });
   return DONE;
 }
@@ -63,7 +64,7 @@ export function finishGrowVolume(host: SimHost, action: Of<"growVolume">): Verdi
 
 export function checkTrash(host: SimHost, action: Of<"trashVolume">): Verdict | null {
   const slot = host.slots.get(slotKey(action.set, action.index));
-  if (slot === undefined || !slot.volumes.has(action.volume)) return DONE;
+  if (slot === undefined || !slot.volumes.has(action.volume) || wasTrashed(host, action)) return DONE;
   for (const { spec, observed } of slot.instances.values()) {
     if (!spec.template.volumes.some((volume) => volume.name === action.volume)) continue;
     return refused("in-use", `volume ${action.volume} is mounted by generation ${observed.generation} of ${action.set}/${action.index}`);
@@ -71,11 +72,19 @@ export function checkTrash(host: SimHost, action: Of<"trashVolume">): Verdict | 
   return refuseIncapable(host, "lvm");
 }
 
+/** This very step was done before: the volume that has the name by now is another. */
+function wasTrashed(host: SimHost, { set, index, volume, trashedAtMs }: Of<"trashVolume">): boolean {
+  return [...host.trash.values()].some(
+    (entry) => entry.set === set && entry.index === index && entry.name === volume && entry.trashedAtMs === trashedAtMs,
+  );
+}
+
 export function finishTrash(host: SimHost, action: Of<"trashVolume">): Verdict {
   const { set, index, volume: name, trashedAtMs, taskId, commit } = action;
   const volume = host.slots.get(slotKey(set, index))!.volumes.get(name)!;
   let id = `${set}-${index}-${name}-${trashedAtMs}`;
   while (host.trash.has(id)) id += "+";
+  moveContent(host, contentKey(volume), contentKey({ trashId: id }));
   dropVolume(host, set, index, name);
   putTrash(host, { ...volume, id, trashedAtMs, taskId, commit });
   return DONE;
@@ -97,8 +106,10 @@ export function checkRestore(host: SimHost, action: Of<"restoreVolume">): Verdic
 
 export function finishRestore(host: SimHost, action: Of<"restoreVolume">): Verdict {
   const { id, trashedAtMs: _at, taskId: _task, commit: _commit, ...volume } = host.trash.get(action.trashId)!;
+  const restored = { ...volume, set: action.set, index: action.index, name: action.volume };
+  moveContent(host, contentKey({ trashId: id }), contentKey(restored));
   dropTrash(host, id);
-  putVolume(host, { ...volume, set: action.set, index: action.index, name: action.volume });
+  putVolume(host, restored);
   return DONE;
 }
 
@@ -112,6 +123,7 @@ export function checkPurge(host: SimHost, action: Of<"purgeVolume">): Verdict | 
 }
 
 export function finishPurge(host: SimHost, action: Of<"purgeVolume">): Verdict {
+  host.contents.delete(contentKey({ trashId: action.trashId }));
   dropTrash(host, action.trashId);
   return DONE;
 }

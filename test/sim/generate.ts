@@ -65,7 +65,7 @@ function newPool(name: string, at: number, hosts: number, zones: readonly string
     metadata: { name },
     spec: {
       network: { cidr: `10.${at}.0.0/${random.pick([22, 24])}`, gateway: `10.${at}.0.1` },
-      storage: { trash: { keepFor: random.pick(["10m", "30m", "7d"]) } },
+      storage: { trash: { keepFor: random.pick(["10m", "30m", "7d", "7d"]) } },
       failure: {
         suspectAfter: "10s",
         lostAfter: random.pick(["30s", "60s"]),
@@ -84,7 +84,7 @@ function newHost(name: string, zone: string): Host {
 
 function addSet(tree: Tree, random: Random): Tree {
   const name = `${random.pick(["web", "api", "db", "cache", "job", "feed", "auth"])}${random.chance(0.3) ? "-2" : ""}`;
-  const volume = random.chance(0.3);
+  const volume = random.chance(0.5);
   const ip = random.chance(0.2) ? "reuse" : "any";
   const containers = Array.from({ length: random.integer(1, 3) }, (_, at) => newContainer(`c${at + 1}`, volume && at === 0, random));
   const pools = [...tree.pools.keys()];

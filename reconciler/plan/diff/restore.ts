@@ -1,11 +1,11 @@
 import type { DesiredSet } from "../../core/desired.ts";
 import type { Claim } from "../../core/memory.ts";
 import type { Decision } from "../../core/plan.ts";
-import { lacksEngine, type HostStatus } from "../fleet/host-status.ts";
+import type { HostStatus } from "../fleet/host-status.ts";
 import type { Wish } from "../restore/wishes.ts";
 import type { AssessContext, Assessment } from "./assessment.ts";
 import { losesData, type SlotFacts } from "./slot-facts.ts";
-import { unfitReason } from "./unfit.ts";
+import { whyNotThere } from "./unfit.ts";
 
 type Placing = Extract<Assessment, { kind: "place" }>;
 
@@ -23,7 +23,7 @@ export function withRestores(context: AssessContext, set: DesiredSet, slot: Slot
   if (slot.current.host === host.name) return onHost(context, slot, slot.current, raw, wishes);
   if (isIdle(slot, slot.current, raw)) return toHost(slot, wishes);
   const braked = context.hostOf(slot.current.host).braked;
-  return !braked && canTake(set, host) ? toHost(slot, wishes) : raw;
+  return !braked && whyNotThere(set, host) === null ? toHost(slot, wishes) : raw;
 }
 
 /** A slot that has such a volume, or other data elsewhere, gives it up only when that was said. */
@@ -76,11 +76,6 @@ function isIdle(slot: SlotFacts, current: Claim, raw: Assessment): boolean {
   const fresh = raw.kind === "restart" ? raw.how === "start" : raw.kind === "place" && raw.cause === "create";
   const on = slot.seen.find(({ host }) => host === current.host);
   return fresh && (on === undefined || (on.instances.length === 0 && on.volumes.length === 0));
-}
-
-/** By what costs little to ask; whether there is room is for the placement to find out. */
-function canTake(set: DesiredSet, host: HostStatus): boolean {
-  return host.reach === "ok" && host.state === "active" && host.held === null && unfitReason(set, host) === null && !lacksEngine(host);
 }
 
 /** True when what the slot has on its host goes to the trash by this. */

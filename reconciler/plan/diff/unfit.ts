@@ -1,5 +1,5 @@
 import type { DesiredSet } from "../../core/desired.ts";
-import type { HostStatus } from "../fleet/host-status.ts";
+import { engineText, lacksEngine, type HostStatus } from "../fleet/host-status.ts";
 
 /** Why a placed slot may not stay where it is; null when it may. Only rules that a commit or an operator can change. */
 export function unfitReason(set: DesiredSet, host: HostStatus): string | null {
@@ -11,4 +11,14 @@ export function unfitReason(set: DesiredSet, host: HostStatus): string | null {
   const labels = set.placement.hostLabels;
   for (const key in labels) if (host.desired.labels[key] !== labels[key]) return `host ${host.name} lacks label ${key}=${labels[key]}`;
   return null;
+}
+
+/** Why a slot of the Set that lives elsewhere may not come to this host, whatever room there is; null when it may. */
+export function whyNotThere(set: DesiredSet, host: HostStatus): string | null {
+  if (host.desired === null) return `host ${host.name} is in no pool`;
+  if (host.reach !== "ok") return `host ${host.name} is ${host.reach === "dead" ? "confirmed dead" : "silent"}`;
+  if (host.held !== null) return host.held;
+  if (host.state !== "active") return `host ${host.name} is ${host.state}`;
+  if (lacksEngine(host)) return engineText(host);
+  return unfitReason(set, host);
 }

@@ -1,6 +1,6 @@
 import type { DesiredSet } from "../../core/desired.ts";
 import type { EventBody } from "../../core/events.ts";
-import { slotKey, trashKey } from "../../core/ids.ts";
+import { slotKey } from "../../core/ids.ts";
 import type { Restore, TrashEntry } from "../../core/memory.ts";
 import type { HostObservation, TrashedVolume } from "../../core/observation.ts";
 import { compareText } from "../../core/order.ts";
@@ -92,27 +92,4 @@ export function manifestLacks({ to, kind }: Restore, set: DesiredSet | null, tot
   const volume = set.template.volumes.find(({ name }) => name === to.volume);
   if (volume === undefined) return `a volume ${to.volume} in Set ${to.set}`;
   return volume.kind === kind ? null : `volume ${to.volume} of Set ${to.set} to be of kind ${kind}: it is of kind ${volume.kind}`;
-}
-
-/** What the wish waits for beside the slot's own turn, as `waits for ...`; null: it is the slot's turn. `holders`: hosts that show such a volume of the slot. */
-export function whyWaits(
-  { restore, entry }: Wish,
-  facts: { readonly set: DesiredSet | null; readonly total: number; readonly holders: readonly string[]; readonly host: HostStatus },
-): string | null {
-  const { to, host, kind } = restore;
-  if (restore.lostAtMs !== null) return null;
-  const lacking = manifestLacks(restore, facts.set, facts.total);
-  if (lacking !== null) return `waits for ${lacking}`;
-  const { reach, desired } = facts.host;
-  if (desired === null) return `waits for host ${host}, which is in no pool`;
-  if (reach !== "ok") return `waits for host ${host}, which is ${reach === "dead" ? "confirmed dead" : "silent"}`;
-  if (entry === null && kind === "lvm" && facts.host.observation?.capabilities.includes("lvm") === false)
-    return `waits for lvm on host ${host}, which does not work there`;
-  if (restore.replace || restore.begun || facts.holders.length === 0) return null;
-  return `waits for ${slotKey(to.set, to.index)} to have no volume ${to.volume}: it has one on ${facts.holders.join(", ")}; cancel this, or ask again with --replace`;
-}
-
-/** Key of the entry of the trash that the wish is for. */
-export function wishKey({ host, trashId }: Pick<TrashEntry, "host" | "trashId">): string {
-  return trashKey(host, trashId);
 }
