@@ -57,7 +57,7 @@ export async function restoreTrash(terminal: Terminal, id: string, options: Rest
       throw new UserError(
         "usage",
         "--cancel ends a restore; it goes with neither --to nor --replace",
-        "usage: setpoint trash restore --cancel ID",
+        "Write: setpoint trash restore --cancel ID",
       );
     const cancelled = await tellDaemon<{ id: string }>(state, "/v1/trash/cancel", said);
     terminal.out.write(`${cancelled.id} is not restored; a slot that has no such volume by now begins with an empty one\n`);
