@@ -19,17 +19,20 @@ import {
   refreshHosts,
   uninventoriedReason,
   zonesByPool,
+  zonesOf,
   type HostTable,
 } from "./fleet/host-table.ts";
 import { hostStatus } from "./fleet/host-status.ts";
 import { createSightings, type Sightings, type SetSightings } from "./fleet/sightings.ts";
-import { readWishes, type Wishes } from "./restore/wishes.ts";
+import { NO_WISHES, readWishes, type Wishes } from "./restore/wishes.ts";
+import { countTrash } from "./restore/taken.ts";
 import { wishProblems } from "./restore/problems.ts";
 import { liveSlots } from "./fleet/slot-counts.ts";
 import { createAddressPool, freeAddress, freeAddressCount, holdAddress, otherHolder, type AddressPool } from "./place/addresses.ts";
 import { createHostIndex, type HostIndex } from "./place/host-index.ts";
 import { mark, release, reserve, rollback } from "./place/reservations.ts";
-import { realiseSet, shortfallProblem } from "./realise/realise-set.ts";
+import { shortfallProblem } from "./realise/notes.ts";
+import { realiseSet } from "./realise/realise-set.ts";
 import { problemsOf, type PassContext, type SetWork } from "./realise/set-work.ts";
 import { draftSet, type FleetFacts, type SetDraft } from "./set-draft.ts";
 import { purgeTrash } from "./steps/purge.ts";
@@ -84,7 +87,6 @@ interface PlannerState {
   unchanged: number;
 }
 
-const NO_WISHES: Wishes = { open: [], lost: [], events: [] };
 const NOTHING_HELD: Holdings = { rooms: [], leases: [] };
 
 /** A planner that has seen nothing yet. */
@@ -135,6 +137,7 @@ function planPass(state: PlannerState, input: PlanInput): Plan {
 function takeWishes(state: PlannerState, input: PlanInput): void {
   const before = state.wishes;
   state.wishes = readWishes(input, hostLookup(input, state.hosts));
+  countTrash(state.index, state.hosts, input.memory, before, state.wishes);
   for (const { restore } of [...before.open, ...state.wishes.open]) {
     const { set } = restore.to;
     if (input.desired.sets.has(set) || state.sets.has(set)) state.open.add(set);
@@ -303,12 +306,13 @@ function decide(state: PlannerState, input: PlanInput, names: readonly string[])
   const { held, confirmed } = weighDestroys(destroysOf(drafts), (pool, zone) => liveSlots(state.index, pool, zone), input.memory.confirmed);
   const steps = createStepList();
   const heldPools = new Set(held.map((entry) => entry.pool));
-  const pass: PassContext = { fleet, index: state.index, addresses: state.addresses, steps, heldPools, tentative: [] };
   const before = mark(state.index);
+  const { index, addresses } = state;
+  const pass: PassContext = { fleet, index, addresses, steps, heldPools, mark: before, reclaimed: new Map(), tentative: [] };
   const worked = drafts.map((draft) => realiseSet(pass, draft));
   rollback(state.index, before);
   for (const { pool, ip, slot } of pass.tentative) freeAddress(state.addresses.get(pool)!, ip, slot);
-  const purge = purgeTrash(steps, input, state.hosts);
+  const purge = purgeTrash(steps, input, state.hosts, (host, trashId) => pass.reclaimed.get(host)?.steps.has(trashId) === true);
   for (const work of worked) settle(state, input, work);
   const fresh = worked.map((work) => state.sets.get(work.draft.name)!.result!);
   return assemble({
@@ -337,13 +341,6 @@ function fleetFacts(state: PlannerState, input: PlanInput): FleetFacts {
     wishesOf: (set) => (state.wishes.open.length === 0 ? [] : state.wishes.open.filter(({ restore }) => restore.to.set === set)),
     uninventoried: (pools) => uninventoriedReason(input, state.hosts, pools),
   };
-}
-
-function zonesOf(zones: ReadonlyMap<string, ReadonlySet<string>>, set: DesiredSet): number {
-  if (set.pools.length === 1 && set.placement.zones.length === 0) return zones.get(set.pools[0]!)?.size ?? 0;
-  const all = new Set(set.pools.flatMap((pool) => [...(zones.get(pool) ?? [])]));
-  const only = set.placement.zones;
-  return only.length === 0 ? all.size : only.filter((zone) => all.has(zone)).length;
 }
 
 function draftOf(state: PlannerState, fleet: FleetFacts, name: string): SetDraft {

@@ -175,7 +175,7 @@ export function isLive(host: SimHost, instance: SimInstance): boolean {
   return host.powered && instance.observed.phase === "running";
 }
 
-/** What all Instances on the host reserve; `except` is left out. Disk counts volumes, the trash too. */
+/** What all Instances on the host reserve; `except` is left out. Disk is what the volume group gave, to the trash too. */
 export function reserved(host: SimHost, except: SimInstance | null): Resources {
   let sum = NO_RESOURCES;
   for (const slot of host.slots.values()) {
@@ -186,10 +186,14 @@ export function reserved(host: SimHost, except: SimInstance | null): Resources {
   return { ...sum, diskBytes: diskUsed(host) };
 }
 
+/** Bytes of the volume group that are taken. Folders take nothing of it. */
 export function diskUsed(host: SimHost): number {
   let sum = 0;
-  for (const slot of host.slots.values()) for (const volume of slot.volumes.values()) sum += volume.sizeBytes;
-  for (const volume of host.trash.values()) sum += volume.sizeBytes;
+  const count = ({ kind, sizeBytes }: ObservedVolume): void => {
+    if (kind === "lvm") sum += sizeBytes;
+  };
+  for (const slot of host.slots.values()) for (const volume of slot.volumes.values()) count(volume);
+  for (const volume of host.trash.values()) count(volume);
   return sum;
 }
 

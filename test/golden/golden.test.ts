@@ -5,7 +5,7 @@ import { expect, test } from "vitest";
 import type { Manifest } from "../../reconciler/core/manifest-types.ts";
 import { slotKey } from "../../reconciler/core/ids.ts";
 import type { Action, Plan } from "../../reconciler/core/plan.ts";
-import { parseDuration } from "../../reconciler/core/units.ts";
+import { formatBytes, parseDuration } from "../../reconciler/core/units.ts";
 import { createDesiredBuilder } from "../../reconciler/plan/desired/builder.ts";
 import { renderPlan } from "../../reconciler/plan/render.ts";
 import { manifestsOf } from "../desired/documents.ts";
@@ -97,5 +97,7 @@ function renderSteps(plan: Plan): string {
 }
 
 function stepText(action: Action): string {
-  return `${action.kind} ${slotKey(action.set, action.index)} generation ${action.generation} on ${action.host}`;
+  const volume = "volume" in action ? ` ${action.volume}` : "trashId" in action ? ` ${action.trashId}` : "";
+  const size = "sizeBytes" in action ? ` of ${formatBytes(action.sizeBytes)}` : "";
+  return `${action.kind}${volume}${size} ${slotKey(action.set, action.index)} generation ${action.generation} on ${action.host}`;
 }

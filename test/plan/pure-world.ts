@@ -3,6 +3,7 @@ import type { EventBody } from "../../reconciler/core/events.ts";
 import { parseSlotKey, slotKey, trashKey } from "../../reconciler/core/ids.ts";
 import type { Memory, Restore } from "../../reconciler/core/memory.ts";
 import type { HostObservation, ObservedInstance, ObservedPort, ObservedVolume, TrashedVolume } from "../../reconciler/core/observation.ts";
+import { wholeExtents } from "../../reconciler/core/volumes.ts";
 import { compareInstances } from "../../reconciler/core/order.ts";
 import type { Action, Plan, PlanInput } from "../../reconciler/core/plan.ts";
 import { check } from "../../reconciler/plan/check/check.ts";
@@ -287,11 +288,18 @@ function applyAction(host: PureHost, action: Action, nowMs: number): void {
       host.images = [...new Set([...host.images, action.image])];
       return;
     case "createVolume":
-      host.volumes.push({ set, index, name: action.volume, kind: "lvm", sizeBytes: action.sizeBytes, usedBytes: 0 });
+      host.volumes.push({
+        ...{ set, index, name: action.volume, usedBytes: 0 },
+        ...(action.filesystem === null
+          ? { kind: "dir", sizeBytes: action.sizeBytes }
+          : { kind: "lvm", sizeBytes: wholeExtents(action.sizeBytes) }),
+      });
       return;
     case "growVolume":
       host.volumes = host.volumes.map((volume) =>
-        isSlot(volume) && volume.name === action.volume ? { ...volume, sizeBytes: action.sizeBytes } : volume,
+        isSlot(volume) && volume.name === action.volume
+          ? { ...volume, sizeBytes: volume.kind === "dir" ? action.sizeBytes : wholeExtents(action.sizeBytes) }
+          : volume,
       );
       return;
     case "attachPort":

@@ -43,6 +43,16 @@ function again(): ReturnType<typeof removed> {
   return past;
 }
 
+/** A pool of one host with 10 GiB of disk. */
+function tight(reclaim: "never" | "when-full"): ReturnType<typeof pool> {
+  const hosts = [{ name: "a-1", zone: "a", capacity: { cpu: "8", memory: "16Gi", disk: "10Gi" } }];
+  return pool("main", { hosts, storage: { volumeGroup: "data", trash: { keepFor: "7d", reclaim } } });
+}
+
+function volumeOf(size: string): typeof LVM {
+  return { ...LVM, volumes: [{ name: "data", lvm: { size } }] };
+}
+
 const KINDS = ["restoreVolume", "attachPort", "startInstance", "awaitHealthy"];
 
 describe("a restore", () => {
@@ -157,6 +167,28 @@ describe("a restore", () => {
     expect(world.plan().plan.problems).toMatchObject([{ code: "restore-lost", severity: "error", subject: `trash/${host}/${trashId}` }]);
     world.record({ type: "restore.cancelled", host, trashId, who: "ada", why: "" });
     expect(world.plan().plan.problems).toEqual([]);
+  });
+
+  test("needs no other room than its own entry has", () => {
+    for (const reclaim of ["never", "when-full"] as const) {
+      const small = tight(reclaim);
+      const { world, commit } = worldOf(
+        small,
+        set("db", { replicas: 1, template: volumeOf("6Gi") }),
+        set("old", { replicas: 1, template: volumeOf("4Gi") }),
+      );
+      world.converge();
+      write(world, DATA);
+      for (const left of [[set("db", { replicas: 1, template: volumeOf("6Gi") })], []]) {
+        commit(small, ...left);
+        world.converge();
+      }
+      world.askRestore("db/0");
+      commit(small, set("db", { replicas: 1, template: volumeOf("6Gi") }));
+      world.converge();
+      const [host] = [...world.hosts.values()];
+      expect([reclaim, contentOf(world, "db", 0), host!.trash.map((entry) => entry.set)]).toEqual([reclaim, DATA, ["old"]]);
+    }
   });
 
   test("is not lost while its host can't show its trash", () => {

@@ -17,6 +17,7 @@ function watch(overrides: Partial<RuleContext> = {}): { rules: WorldRules; broke
     nowMs: () => 1000,
     monotonicMs: () => 1000,
     keepForMs: () => 500,
+    reclaims: () => false,
     confirmedDead: () => false,
     isWished: () => false,
     isToPurge: () => false,

@@ -70,7 +70,8 @@ export class Simulation {
     this.rules = new WorldRules({
       nowMs: () => this.#latestNowMs(),
       monotonicMs: () => this.clock.monotonic(),
-      keepForMs: (host) => this.#keepForMs(host),
+      keepForMs: (host) => parseDuration(this.#trashOf(host)?.keepFor ?? "0s") ?? 0,
+      reclaims: (host) => this.#trashOf(host)?.reclaim === "when-full",
       confirmedDead: (host) => this.declaredDead.has(host),
       isWished: (host, trashId) => this.life?.reconciler.view().memory.restores.get(trashKey(host, trashId))?.lostAtMs === null,
       isToPurge: (host, trashId) => this.toPurge.has(trashKey(host, trashId)),
@@ -254,11 +255,9 @@ export class Simulation {
     };
   }
 
-  #keepForMs(host: string): number {
-    for (const pool of this.repository.tree.pools.values()) {
-      if (pool.spec.hosts.some((candidate) => candidate.name === host)) return parseDuration(pool.spec.storage!.trash!.keepFor!) ?? 0;
-    }
-    return 0;
+  #trashOf(host: string): { readonly keepFor?: string; readonly reclaim?: string } | undefined {
+    const pools = [...this.repository.tree.pools.values()];
+    return pools.find(({ spec }) => spec.hosts.some((candidate) => candidate.name === host))?.spec.storage?.trash;
   }
 }
 

@@ -1,4 +1,5 @@
 import { slotKey } from "../../reconciler/core/ids.ts";
+import type { TrashedVolume } from "../../reconciler/core/observation.ts";
 import type { Action } from "../../reconciler/core/plan.ts";
 import { RESOURCE_NAMES } from "../../reconciler/core/resources.ts";
 import { contentKey, isLive, reserved, type SimHost, type SimInstance, type Table } from "../../reconciler/sim/host-state.ts";
@@ -19,12 +20,20 @@ export class Violation extends Error {
 /** Failures of one step within 10 s; deliveries may be doubled, so a few more than backoff alone would make. */
 const MOST_TRIES = 12;
 
+/** An entry that was in the trash, and what it held. */
+interface Left {
+  readonly entry: TrashedVolume;
+  readonly content: string | undefined;
+}
+
 /** What the rules can't see in the world itself. */
 export interface RuleContext {
   nowMs(): number;
   monotonicMs(): number;
   /** How long a host's trash is kept, milliseconds. */
   keepForMs(host: string): number;
+  /** The oldest of the host's trash may go before its time where a volume has no room. */
+  reclaims(host: string): boolean;
   /** An operator said that the host is off for good; what it does when it comes back is not the reconciler's. */
   confirmedDead(host: string): boolean;
   /** An operator wants the entry back, or destroyed before its time. */
@@ -44,9 +53,9 @@ export interface RuleContext {
 export class WorldRules implements SimWitness {
   readonly #context: RuleContext;
   readonly #hostsOf = new Map<string, Set<SimHost>>();
-  readonly #trash = new Map<string, { readonly trashedAtMs: number; readonly content: string | undefined }>();
+  readonly #trash = new Map<string, Left>();
   /** Entries that left the trash and were not found elsewhere yet. */
-  readonly #leaving: { readonly id: string; readonly trashedAtMs: number; readonly content: string | undefined }[] = [];
+  readonly #leaving: Left[] = [];
   /** What slots last ran with: a slot that stays on its host finds its data there. */
   readonly #ran = new Map<string, { readonly host: string; readonly contents: ReadonlyMap<string, string | undefined> }>();
   /** Slots that may begin anew with other data: they left their host, or were given up, since they last ran. */
@@ -185,20 +194,17 @@ export class WorldRules implements SimWitness {
     const key = `${host.name} ${id}`;
     const entry = host.trash.get(id);
     if (entry === undefined) {
-      this.#leaving.push({ id, ...this.#trash.get(key)! });
+      this.#leaving.push(this.#trash.get(key)!);
       this.#trash.delete(key);
       return;
     }
-    this.#trash.set(key, { trashedAtMs: entry.trashedAtMs, content: host.contents.get(contentKey({ trashId: id })) });
+    this.#trash.set(key, { entry, content: host.contents.get(contentKey({ trashId: id })) });
     this.#missing.delete(`${host.name} ${entry.set}/${entry.index}/${entry.name}`);
   }
 
   /** 5: what left the trash was there long enough, or a person said so; or it is the volume that a person wanted back. */
-  #judgeLeft(
-    host: SimHost,
-    action: Action,
-    { id, trashedAtMs, content }: { id: string; trashedAtMs: number; content: string | undefined },
-  ): void {
+  #judgeLeft(host: SimHost, action: Action, { entry, content }: Left): void {
+    const { id, trashedAtMs } = entry;
     const wished = this.#context.isWished(host.name, id);
     if (action.kind === "restoreVolume") {
       const { set, index, volume: name } = action;
@@ -210,8 +216,13 @@ export class WorldRules implements SimWitness {
     }
     const ageMs = this.#context.nowMs() - trashedAtMs;
     if (wished) this.#break("5 volumes", `${id} on ${host.name} was purged though it is to be restored`);
-    const mayGo = ageMs >= this.#context.keepForMs(host.name) || this.#context.isToPurge(host.name, id);
-    if (!mayGo) this.#break("5 volumes", `${id} on ${host.name} was purged after ${ageMs} ms`);
+    if (ageMs >= this.#context.keepForMs(host.name) || this.#context.isToPurge(host.name, id)) return;
+    const older = [...host.trash.values()].find(
+      (other) => other.kind === "lvm" && other.trashedAtMs < trashedAtMs && !this.#context.isWished(host.name, other.id),
+    );
+    if (!this.#context.reclaims(host.name) || entry.kind !== "lvm")
+      this.#break("5 volumes", `${id} on ${host.name} was purged after ${ageMs} ms`);
+    else if (older !== undefined) this.#break("5 volumes", `${id} on ${host.name} made room while ${older.id}, which is older, stays`);
   }
 
   /** 5: a slot that stays on its host has the data there that it had, or what was restored for it. */
@@ -219,7 +230,8 @@ export class WorldRules implements SimWitness {
     for (const instance of host.slots.get(slot)?.instances.values() ?? []) {
       if (!isLive(host, instance)) continue;
       const volumes = host.slots.get(slot)!.volumes;
-      const contents = new Map([...volumes].map(([name, volume]) => [name, host.contents.get(contentKey(volume))]));
+      // A volume of another kind is another volume.
+      const contents = new Map([...volumes].map(([name, volume]) => [`${volume.kind} ${name}`, host.contents.get(contentKey(volume))]));
       const before = this.#ran.get(slot);
       this.#ran.set(slot, { host: host.name, contents });
       const other = [...contents].find(([name, content]) => before?.contents.has(name) === true && before.contents.get(name) !== content);

@@ -28,6 +28,6 @@ export function check(input: PlanInput, plan: Plan): readonly Violation[] {
     ...checkOrder(input, plan, facts),
     ...checkRestores(input, plan, facts),
     ...checkDestroys(input, plan, facts),
-    ...checkCapacity(input, plan),
+    ...checkCapacity(input, plan, facts),
   ];
 }

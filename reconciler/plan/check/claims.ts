@@ -39,7 +39,8 @@ export function checkClaims(input: PlanInput, plan: Plan, facts: FleetReading): 
         if (claim?.host === action.host) violations.push(needed(action));
         break;
       case "trashVolume":
-        if (claim?.host === action.host && !isReplaced(input, plan, action, facts)) violations.push(needed(action));
+        if (claim?.host === action.host && !facts.isUnwanted(action) && !isReplaced(input, plan, action, facts))
+          violations.push(needed(action));
         break;
       case "createVolume":
       case "restoreVolume":

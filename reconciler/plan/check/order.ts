@@ -24,8 +24,10 @@ function checkReady(input: PlanInput, plan: Plan, start: Extract<Action, { kind:
   }
   const volumes = input.fleet.get(start.host)?.observation?.volumes ?? [];
   for (const { name, kind } of start.spec.template.volumes) {
-    if (kind !== "lvm") continue;
-    const exists = volumes.some((volume) => volume.set === start.set && volume.index === start.index && volume.name === name);
+    if (kind !== "lvm" && kind !== "dir") continue;
+    const exists = volumes.some(
+      (volume) => volume.set === start.set && volume.index === start.index && volume.name === name && volume.kind === kind,
+    );
     const made = isAfter(
       plan,
       start,
@@ -36,20 +38,29 @@ function checkReady(input: PlanInput, plan: Plan, start: Extract<Action, { kind:
   return violations;
 }
 
+type Releasing = Extract<Action, { kind: "detachPort" | "trashVolume" }>;
+
+/** A volume that its Set gave up, of a slot whose Instance is to be started behind this step and of which nothing is seen. */
+function isYetToStart(input: PlanInput, plan: Plan, action: Releasing, generation: number, facts: FleetReading): boolean {
+  const { kind, host, set, index } = action;
+  if (kind !== "trashVolume" || !facts.isUnwanted(action) || facts.claims.after(set, index)?.generation !== generation) return false;
+  const shown = input.fleet.get(host)?.observation?.instances ?? [];
+  if (shown.some((other) => other.set === set && other.index === index && other.generation === generation)) return false;
+  const starts = plan.actions.filter(
+    (other) => other.kind === "startInstance" && other.host === host && other.set === set && other.index === index,
+  );
+  return starts.every((start) => isAfter(plan, start, (before) => before === action));
+}
+
 /** Each generation that was claimed or seen on the host is gone: one that is not seen may yet be on its way there. */
-function checkReleased(
-  input: PlanInput,
-  plan: Plan,
-  action: Extract<Action, { kind: "detachPort" | "trashVolume" }>,
-  facts: FleetReading,
-): Violation[] {
+function checkReleased(input: PlanInput, plan: Plan, action: Releasing, facts: FleetReading): Violation[] {
   const { kind, host, set, index } = action;
   // The generation that is to start with another volume was not started yet: it would run with this one otherwise.
   const unbegun = action.kind === "trashVolume" && isReplaced(input, plan, action, facts) && !isShown(input, action);
   const here = facts.aliveOf(set, index).filter((other) => other.host === host && !(unbegun && other.generation === action.generation));
   const violations: Violation[] = [];
   for (const generation of new Set(here.map((other) => other.generation))) {
-    if (facts.isProvenGone(host, set, index, generation)) continue;
+    if (facts.isProvenGone(host, set, index, generation) || isYetToStart(input, plan, action, generation, facts)) continue;
     const gone = isAfter(
       plan,
       action,

@@ -6,10 +6,11 @@ import type { Decision } from "../../core/plan.ts";
 import { engineText, fencedInMs, lacksEngine, nextReachInMs, type HostStatus } from "../fleet/host-status.ts";
 import { backoffInMs, isStalled, STABLE_AFTER_MS } from "./backoff.ts";
 import { describeDifference, differenceOf } from "./differences.ts";
+import { resizesOn, type VolumeHere } from "../volumes/on-host.ts";
 import { withRestores } from "./restore.ts";
 import { unfitReason } from "./unfit.ts";
 import type { AssessContext, Assessment } from "./assessment.ts";
-import type { SlotFacts } from "./slot-facts.ts";
+import { hasData, volumesOn, type SlotFacts } from "./slot-facts.ts";
 
 /** What the slot wants: `wanted` when the Set's count includes it. */
 export function assess(context: AssessContext, slot: SlotFacts, wanted: boolean): Assessment {
@@ -99,12 +100,11 @@ function waitForBrake(host: HostStatus, would: string): Assessment {
 function assessWanted(context: AssessContext, set: DesiredSet, slot: SlotFacts): Assessment {
   if (slot.current === null) return assessUnplaced(context, set, slot);
   const host = context.hostOf(slot.current.host);
-  if (host.reach !== "ok") return assessSilent(set, slot.current, host);
+  if (host.reach !== "ok") return assessSilent(set, slot, slot.current, host);
   const unfit = unfitReason(set, host);
   if (unfit !== null) {
     if (host.braked) return waitForBrake(host, "move");
-    const data = set.needs.includes("lvm") ? "; its volume's data goes to the trash of the old host" : "";
-    return place("move", { code: "move", text: `${unfit}${data}` }, { disruptive: true });
+    return place("move", { code: "move", text: `${unfit}${leftBehind(volumesOn(slot, host.name))}` }, { disruptive: true });
   }
   const instance = instanceOf(slot, slot.current);
   const raw = instance === null ? assessMissing(context, slot, slot.current) : assessInstance(context, set, slot, instance);
@@ -112,6 +112,11 @@ function assessWanted(context: AssessContext, set: DesiredSet, slot: SlotFacts):
   // A later generation may run on a host that nobody has seen since the journal was lost.
   if (set.exclusive && idle && raw.kind !== "keep" && context.uninventoried !== null) return wait("inventory", context.uninventoried);
   return raw;
+}
+
+function leftBehind(volumes: readonly VolumeHere[]): string {
+  if (volumes.length === 0) return "";
+  return hasData(volumes) ? "; its volume's data goes to the trash of the old host" : "; its folder goes to the trash of the old host";
 }
 
 function place(
@@ -134,22 +139,24 @@ function assessUnplaced(context: AssessContext, set: DesiredSet, slot: SlotFacts
   const blocking = slot.former.find((claim) => set.exclusive || claim.exclusive);
   if (blocking !== undefined) return wait("former", `generation ${blocking.generation} on ${blocking.host} must be gone first`);
   if (context.uninventoried !== null) return wait("inventory", context.uninventoried);
-  const data = slot.seen.find((on) => on.volumes.length > 0 && set.needs.includes("lvm"));
+  const data = slot.seen.find((on) => set.needs.includes("lvm") && hasData(on.volumes));
   if (data !== undefined) return place("create", { code: "create", text: `its volume is on ${data.host}` }, { pinned: data.host });
   return place("create", { code: "create", text: "" }, { avoid: failureOf(context, slot)?.hosts ?? [] });
 }
 
 /** The slot's host does not answer: by the Set's failover and the host's fence, wait or place it anew. */
-function assessSilent(set: DesiredSet, claim: Claim, host: HostStatus): Assessment {
+function assessSilent(set: DesiredSet, slot: SlotFacts, claim: Claim, host: HostStatus): Assessment {
   if (host.reach === "unknown" || host.reach === "suspect") return waitForHost(host, "check it");
   if (set.failover === "never") return wait("failover", `host ${host.name} is ${host.reach} and failover is never`);
   if (host.braked) return waitForBrake(host, "move");
   const gone = describeGone(host);
+  const empty = hasData(volumesOn(slot, host.name)) ? `; its data is on ${host.name}, it starts with an empty volume` : "";
   if (!set.exclusive && !claim.exclusive) return place("move", { code: "heal", text: gone });
   const stopTimeoutMs = Math.max(0, ...set.template.containers.map((container) => container.stopTimeoutMs));
   // Its host stops it when the lease ends only if it was started as exclusive.
   const fencedMs = claim.exclusive || host.reach === "dead" ? fencedInMs(host, stopTimeoutMs) : null;
-  if (fencedMs === 0) return place("move", { code: "heal", text: host.reach === "dead" ? gone : `${gone} and its lease is over` });
+  if (fencedMs === 0)
+    return place("move", { code: "heal", text: `${gone}${host.reach === "dead" ? "" : " and its lease is over"}${empty}` });
   if (fencedMs === null) {
     return wait(
       "fence",
@@ -176,12 +183,13 @@ function assessMissing(context: AssessContext, slot: SlotFacts, claim: Claim): A
   }
   if (claim.exclusive !== context.set!.exclusive)
     return place("create", { code: "create", text: "what may run twice has changed" }, { pinned: claim.host });
+  const isBound = hasData(volumesOn(slot, claim.host));
+  if (claim.ip === null && !isBound) return place("create", { code: "create", text: "a folder of it is left" });
   if (claim.ip === null) return place("create", { code: "create", text: "its volume is here" }, { pinned: claim.host });
   const failure = failureOf(context, slot);
-  const hasData = slot.seen.some((on) => on.host === claim.host && on.volumes.length > 0);
   // A claim that was made because of the failure has yet to be tried, and may have to wait for that.
   const hasFailed = failure !== null && failure.generation >= claim.generation && failure.hosts.includes(claim.host);
-  if (hasFailed && failure.tries >= 2 && !isStalled(failure) && !hasData) {
+  if (hasFailed && failure.tries >= 2 && !isStalled(failure) && !isBound) {
     return place("create", { code: "create", text: `failed on ${failure.hosts.join(", ")}` }, { avoid: failure.hosts });
   }
   return { kind: "restart", how: "start", crash: null, decision: { code: "create", text: claim.why } };
@@ -201,6 +209,8 @@ function assessInstance(context: AssessContext, set: DesiredSet, slot: SlotFacts
   if (instance.phase !== "running") return restartDead(instance);
   if (!instance.healthy) return restartSick(failureOf(context, slot), instance);
   if (difference.reach === "live") return { kind: "update", what, decision: { code: "update", text: "in place" } };
+  const resizes = resizesOn(set, volumesOn(slot, slot.current!.host));
+  if (resizes.length > 0) return { kind: "update", what: resizes.join(", "), decision: { code: "update", text: "in place" } };
   return assessHealthy(context, slot);
 }
 

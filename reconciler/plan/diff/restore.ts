@@ -1,10 +1,11 @@
 import type { DesiredSet } from "../../core/desired.ts";
-import type { Claim } from "../../core/memory.ts";
+import type { Claim, Restore } from "../../core/memory.ts";
 import type { Decision } from "../../core/plan.ts";
 import type { HostStatus } from "../fleet/host-status.ts";
 import type { Wish } from "../restore/wishes.ts";
 import type { AssessContext, Assessment } from "./assessment.ts";
-import { losesData, type SlotFacts } from "./slot-facts.ts";
+import type { VolumeHere } from "../volumes/on-host.ts";
+import { losesData, volumesOn, type SlotFacts } from "./slot-facts.ts";
 import { whyNotThere } from "./unfit.ts";
 
 type Placing = Extract<Assessment, { kind: "place" }>;
@@ -29,7 +30,7 @@ export function withRestores(context: AssessContext, set: DesiredSet, slot: Slot
 /** A slot that has such a volume, or other data elsewhere, gives it up only when that was said. */
 function mayHappen({ restore }: Wish, slot: SlotFacts): boolean {
   if (restore.replace) return true;
-  const has = slot.seen.some((on) => on.volumes.some(({ name }) => name === restore.to.volume));
+  const has = slot.seen.some((on) => hasVolume(on.volumes, restore));
   return !has && (slot.current === null || slot.current.host === restore.host || !losesData(slot));
 }
 
@@ -52,7 +53,7 @@ function toHost(slot: SlotFacts, wishes: readonly Wish[]): Placing {
 
 /** The slot is on the right host: does it need another generation there? */
 function onHost(context: AssessContext, slot: SlotFacts, current: Claim, raw: Assessment, wishes: readonly Wish[]): Assessment {
-  const present = wishes.filter((wish) => volumesOn(slot, wish.restore.host).has(wish.restore.to.volume));
+  const present = wishes.filter((wish) => hasVolume(volumesOn(slot, wish.restore.host), wish.restore));
   const agreed = present.every(({ key }) => current.restores?.includes(key) === true);
   if (raw.kind === "place") {
     // Unfit or lost: it has to leave, and the wish waits.
@@ -67,8 +68,9 @@ function onHost(context: AssessContext, slot: SlotFacts, current: Claim, raw: As
   return context.hostOf(current.host).braked ? raw : toHost(slot, wishes);
 }
 
-function volumesOn(slot: SlotFacts, host: string): ReadonlySet<string> {
-  return new Set(slot.seen.flatMap((on) => (on.host === host ? on.volumes.map(({ name }) => name) : [])));
+/** One of that name and kind; another kind of volume is none that the Set wants, and goes when the slot is started next. */
+function hasVolume(volumes: readonly VolumeHere[], { to, kind }: Restore): boolean {
+  return volumes.some((volume) => volume.name === to.volume && volume.kind === kind);
 }
 
 /** Nothing of it is where it was placed: it can be placed anew without a loss. */
@@ -82,6 +84,7 @@ function isIdle(slot: SlotFacts, current: Claim, raw: Assessment): boolean {
 export function givesUpData(slot: SlotFacts, assessment: Assessment): boolean {
   if (assessment.kind !== "place") return assessment.kind === "retire";
   if (assessment.cause === "move") return losesData(slot);
-  const volumes = slot.current === null ? new Set<string>() : volumesOn(slot, slot.current.host);
-  return assessment.restores.some(({ restore }) => restore.host === slot.current?.host && volumes.has(restore.to.volume));
+  const { current } = slot;
+  if (current === null) return false;
+  return assessment.restores.some(({ restore }) => restore.host === current.host && hasVolume(volumesOn(slot, current.host), restore));
 }

@@ -47,7 +47,7 @@ function whatFor(wish: Wish, fleet: Pick<FleetFacts, "hostOf">, draft: SetDraft 
 function occupation({ restore }: Wish, slot: SlotFacts): string | null {
   if (restore.replace || restore.begun) return null;
   const { to, host } = restore;
-  const same = slot.seen.find((on) => on.volumes.some(({ name }) => name === to.volume));
+  const same = slot.seen.find((on) => on.volumes.some(({ name, kind }) => name === to.volume && kind === restore.kind));
   const lives = slot.current?.host === host ? undefined : slot.seen.find((on) => on.host === slot.current?.host && on.volumes.length > 0);
   const on = same ?? lives;
   if (on === undefined) return null;

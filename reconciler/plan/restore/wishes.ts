@@ -26,6 +26,8 @@ export interface Wishes {
   readonly events: readonly EventBody[];
 }
 
+export const NO_WISHES: Wishes = { open: [], lost: [], events: [] };
+
 /** Looks at every restore and purge that is open. Costs what is open. */
 export function readWishes(input: PlanInput, hostOf: (name: string) => HostStatus): Wishes {
   const open: Wish[] = [];
@@ -65,9 +67,11 @@ function trashOf({ reach, observation }: HostStatus, kind: TrashEntry["kind"]): 
 
 /** How the wish is over; null: it is not. While a step of its slot is under way, what is shown may be older than the step. */
 function outcomeOf(input: PlanInput, { restore, entry }: Wish, shown: HostObservation | null): "done" | "vanished" | null {
-  const { to, begun } = restore;
+  const { to, begun, kind } = restore;
   if (shown === null || entry !== null || input.busy.has(slotKey(to.set, to.index))) return null;
-  const there = shown.volumes.some(({ set, index, name }) => set === to.set && index === to.index && name === to.volume);
+  const there = shown.volumes.some(
+    (volume) => volume.set === to.set && volume.index === to.index && volume.name === to.volume && volume.kind === kind,
+  );
   return begun && there ? "done" : "vanished";
 }
 

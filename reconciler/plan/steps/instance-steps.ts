@@ -2,8 +2,8 @@ import type { DesiredSet } from "../../core/desired.ts";
 import type { Claim } from "../../core/memory.ts";
 import type { HostObservation } from "../../core/observation.ts";
 import type { InstanceSpec } from "../../core/plan.ts";
-import type { SlotOnHost } from "../diff/slot-facts.ts";
 import type { StepList, StepOwner } from "./step-list.ts";
+import { volumeSteps, type VolumeWork } from "./volume-steps.ts";
 
 const specs = new WeakMap<DesiredSet, InstanceSpec>();
 
@@ -37,66 +37,22 @@ export function pullSteps(steps: StepList, owner: StepOwner, claim: Claim, set: 
   return set.images.filter((image) => !present.includes(image)).map((image) => steps.pull(owner, claim, image));
 }
 
-/** An entry of the trash that becomes a slot's volume. */
-export interface Restored {
-  readonly trashId: string;
-  readonly trashedAtMs: number;
-  readonly sizeBytes: number;
-}
-
-/** What is on the host already, and what of its trash comes back, by the name in the slot. */
-export interface OnHost {
-  readonly observation: HostObservation | null;
-  readonly seen: SlotOnHost | null;
-  readonly back: ReadonlyMap<string, Restored>;
-}
-
 /** Image → volume → network → infra and containers → healthy. Returns the last step. */
-export function bringUp(steps: StepList, owner: StepOwner, claim: Claim, set: DesiredSet, here: OnHost, needs: readonly number[]): number {
-  const ready = [...pullSteps(steps, owner, claim, set, here.observation), ...volumeSteps(steps, owner, claim, set, here, needs)];
+export function bringUp(
+  steps: StepList,
+  owner: StepOwner,
+  claim: Claim,
+  set: DesiredSet,
+  observation: HostObservation | null,
+  volumes: VolumeWork,
+  needs: readonly number[],
+): number {
+  const ready = [...pullSteps(steps, owner, claim, set, observation), ...volumeSteps(steps, owner, claim, set, volumes, needs)];
   const { ingressBps, egressBps } = set.live;
   const ip = claim.ip ?? "";
   ready.push(steps.add("attachPort", owner, claim, needs, { ip, vlan: set.template.network.vlan, ingressBps, egressBps }));
   const start = steps.add("startInstance", owner, claim, [...ready, ...needs], { spec: specOf(set), ip });
   return awaitHealthy(steps, owner, claim, set, [start]);
-}
-
-/** Creates the volumes that are missing, or brings them back from the trash, and grows those that are too small. */
-function volumeSteps(
-  steps: StepList,
-  owner: StepOwner,
-  claim: Claim,
-  set: DesiredSet,
-  { seen, back }: Pick<OnHost, "seen" | "back">,
-  needs: readonly number[],
-): number[] {
-  const numbers: number[] = [];
-  for (const volume of set.template.volumes) {
-    if (volume.kind !== "lvm") continue;
-    const sizeBytes = set.live.volumes[volume.name] ?? 0;
-    const known = seen?.volumes.find((candidate) => candidate.name === volume.name);
-    const entry = back.get(volume.name);
-    if (known === undefined && entry !== undefined)
-      numbers.push(restoreVolume(steps, owner, claim, { ...entry, volume: volume.name }, sizeBytes, needs));
-    else if (known === undefined)
-      numbers.push(steps.add("createVolume", owner, claim, needs, { volume: volume.name, filesystem: volume.filesystem, sizeBytes }));
-    else if (known.sizeBytes < sizeBytes) numbers.push(steps.add("growVolume", owner, claim, needs, { volume: volume.name, sizeBytes }));
-  }
-  return numbers;
-}
-
-/** The volume out of the trash, grown when the Set asks for more than it has. Returns the last step. */
-function restoreVolume(
-  steps: StepList,
-  owner: StepOwner,
-  claim: Claim,
-  entry: Restored & { readonly volume: string },
-  sizeBytes: number,
-  needs: readonly number[],
-): number {
-  const { volume, trashId, trashedAtMs } = entry;
-  const restored = steps.add("restoreVolume", owner, claim, needs, { volume, trashId, trashedAtMs });
-  return entry.sizeBytes < sizeBytes ? steps.add("growVolume", owner, claim, [restored], { volume, sizeBytes }) : restored;
 }
 
 /** Waits until every health check passes; fails when the containers die or their patience is over. */
@@ -120,8 +76,8 @@ export function recreate(
 }
 
 /** Changes limits, rates and volume sizes in place. Returns the last step. */
-export function updateInPlace(steps: StepList, owner: StepOwner, claim: Claim, set: DesiredSet, seen: SlotOnHost | null): number {
-  const grown = volumeSteps(steps, owner, claim, set, { seen, back: new Map() }, []);
+export function updateInPlace(steps: StepList, owner: StepOwner, claim: Claim, set: DesiredSet, volumes: VolumeWork): number {
+  const grown = volumeSteps(steps, owner, claim, set, volumes, []);
   return steps.add("updateLive", owner, claim, grown, { live: set.live, liveHash: set.liveHash, spec: specOf(set) });
 }
 
