@@ -7,7 +7,7 @@ import type { Holdings } from "../fleet/holdings.ts";
 import type { HostStatus } from "../fleet/host-status.ts";
 import type { SetOnHost, SetSightings } from "../fleet/sightings.ts";
 import { describeShortfall, hasZoneRules } from "../place/zones.ts";
-import { unfitReason } from "./assess.ts";
+import { unfitReason } from "./unfit.ts";
 import { unenforcedProblem } from "./unenforced.ts";
 import { claimFits } from "./claim-fits.ts";
 import { areAsWanted, lastingVolumes } from "../volumes/on-host.ts";
