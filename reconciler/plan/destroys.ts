@@ -1,6 +1,7 @@
 import type { Destroy } from "./budget.ts";
-import type { Assessment } from "./diff/assess.ts";
-import { dropsData, losesData, type SlotFacts } from "./diff/slot-facts.ts";
+import type { Assessment } from "./diff/assessment.ts";
+import { givesUpData } from "./diff/restore.ts";
+import { dropsData, type SlotFacts } from "./diff/slot-facts.ts";
 import { factsOf, type SetDraft } from "./set-draft.ts";
 
 /** What the Sets would give up. */
@@ -17,10 +18,10 @@ export function destroysOf(drafts: readonly SetDraft[]): Destroy[] {
   return destroys;
 }
 
-/** True for an Instance that would go for good, a move that leaves data behind, and a new generation without a volume that it had. */
+/** True for an Instance that would go for good, a move or restore that leaves data behind, and a new generation without a volume that it had. */
 function givesUp({ set }: SetDraft, slot: SlotFacts, assessment: Assessment): boolean {
-  if (assessment.kind === "retire") return true;
-  if (assessment.kind === "place" && assessment.cause === "move") return losesData(slot);
+  if (assessment.kind === "retire" || givesUpData(slot, assessment)) return true;
+  if (assessment.kind === "place" && assessment.cause === "move") return false;
   const begins = assessment.kind === "place" || (assessment.kind === "replace" && assessment.difference.reach === "infra");
   return begins && set !== null && dropsData(set, slot);
 }

@@ -19,10 +19,14 @@ import {
   refreshHosts,
   uninventoriedReason,
   zonesByPool,
+  zonesOf,
   type HostTable,
 } from "./fleet/host-table.ts";
 import { hostStatus } from "./fleet/host-status.ts";
 import { createSightings, type Sightings, type SetSightings } from "./fleet/sightings.ts";
+import { NO_WISHES, readWishes, type Wishes } from "./restore/wishes.ts";
+import { countTrash } from "./restore/taken.ts";
+import { wishProblems } from "./restore/problems.ts";
 import { liveSlots } from "./fleet/slot-counts.ts";
 import { createAddressPool, freeAddress, freeAddressCount, holdAddress, otherHolder, type AddressPool } from "./place/addresses.ts";
 import { createHostIndex, type HostIndex } from "./place/host-index.ts";
@@ -77,6 +81,8 @@ interface PlannerState {
   readonly sleeping: Map<string, number>;
   /** Problems of Sets that have some. */
   readonly problems: Map<string, readonly Problem[]>;
+  /** Restores and purges that were asked for, as of this pass. */
+  wishes: Wishes;
   /** Slots that are kept as they are. */
   unchanged: number;
 }
@@ -98,6 +104,7 @@ export function createPlanner(): Planner {
     open: new Set(),
     sleeping: new Map(),
     problems: new Map(),
+    wishes: NO_WISHES,
     unchanged: 0,
   };
   return { plan: (input) => planPass(state, input) };
@@ -121,8 +128,20 @@ function planPass(state: PlannerState, input: PlanInput): Plan {
   const setBack = input.nowMs < state.nowMs;
   for (const [name, wakeAtMs] of state.sleeping) if (setBack || wakeAtMs <= input.nowMs) state.open.add(name);
   state.nowMs = input.nowMs;
+  takeWishes(state, input);
   for (const name of dirty) refreshSet(state, input, name);
   return decide(state, input, [...state.open]);
+}
+
+/** Sets into which something is to be restored are looked at in every pass, and once more when that is over. */
+function takeWishes(state: PlannerState, input: PlanInput): void {
+  const before = state.wishes;
+  state.wishes = readWishes(input, hostLookup(input, state.hosts));
+  countTrash(state.index, state.hosts, input.memory, before, state.wishes);
+  for (const { restore } of [...before.open, ...state.wishes.open]) {
+    const { set } = restore.to;
+    if (input.desired.sets.has(set) || state.sets.has(set)) state.open.add(set);
+  }
 }
 
 /** Takes over new hosts and pools; the index and leases are built anew only when those changed. */
@@ -304,6 +323,8 @@ function decide(state: PlannerState, input: PlanInput, names: readonly string[])
     held,
     confirmed,
     purgeInMs: purge,
+    wishEvents: state.wishes.events,
+    wishProblems: wishProblems(state.wishes, fleet, drafts),
     fresh,
     totals: totalsOf(state, fresh),
   });
@@ -317,15 +338,9 @@ function fleetFacts(state: PlannerState, input: PlanInput): FleetFacts {
     floorOf: (host, set, index) => floorOn(hostOf(host).observation, set, index),
     otherHolder: (ip, slot) => otherHolder(state.addresses.values(), ip, slot),
     zonesOf: (set) => zonesOf(state.zones, set),
+    wishesOf: (set) => (state.wishes.open.length === 0 ? [] : state.wishes.open.filter(({ restore }) => restore.to.set === set)),
     uninventoried: (pools) => uninventoriedReason(input, state.hosts, pools),
   };
-}
-
-function zonesOf(zones: ReadonlyMap<string, ReadonlySet<string>>, set: DesiredSet): number {
-  if (set.pools.length === 1 && set.placement.zones.length === 0) return zones.get(set.pools[0]!)?.size ?? 0;
-  const all = new Set(set.pools.flatMap((pool) => [...(zones.get(pool) ?? [])]));
-  const only = set.placement.zones;
-  return only.length === 0 ? all.size : only.filter((zone) => all.has(zone)).length;
 }
 
 function draftOf(state: PlannerState, fleet: FleetFacts, name: string): SetDraft {

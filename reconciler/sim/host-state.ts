@@ -20,6 +20,10 @@ export interface SimHost {
   version: number;
   readonly slots: Map<string, SimSlot>;
   readonly trash: Map<string, TrashedVolume>;
+  /** What stands in for the data of each volume, by contentKey: made with it, and gone with it. Kept in memory only. */
+  readonly contents: Map<string, string>;
+  /** Counts what was ever written; part of the next content. */
+  written: number;
   readonly images: Set<string>;
   readonly floors: Map<string, number>;
   readonly foreign: Map<string, ForeignObject>;
@@ -72,6 +76,8 @@ export function createHostState(host: Pick<DesiredHost, "name" | "capacity">, ch
     version: 1,
     slots: new Map(),
     trash: new Map(),
+    contents: new Map(),
+    written: 0,
     images: new Set(),
     floors: new Map(),
     foreign: new Map(),
@@ -126,6 +132,20 @@ export function putTrash(host: SimHost, volume: TrashedVolume): void {
 
 export function dropTrash(host: SimHost, id: string): void {
   if (host.trash.delete(id)) touch(host, "trash", id, null);
+}
+
+/** Key in `contents`: of a slot's volume, or of an entry of the trash. */
+export function contentKey(
+  of: { readonly set: string; readonly index: number; readonly name: string } | { readonly trashId: string },
+): string {
+  return "trashId" in of ? `trash ${of.trashId}` : `${slotKey(of.set, of.index)}/${of.name}`;
+}
+
+/** The data goes along when a volume goes to the trash, or comes back. */
+export function moveContent(host: SimHost, from: string, to: string): void {
+  const content = host.contents.get(from);
+  host.contents.delete(from);
+  if (content !== undefined) host.contents.set(to, content);
 }
 
 export function addImage(host: SimHost, image: string): void {

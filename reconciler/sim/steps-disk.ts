@@ -1,7 +1,7 @@
 import { slotKey } from "../core/ids.ts";
 import type { ObservedVolume } from "../core/observation.ts";
 import { wholeExtents } from "../core/volumes.ts";
-import { addImage, diskUsed, dropTrash, dropVolume, putTrash, putVolume, type SimHost } from "./host-state.ts";
+import { addImage, contentKey, diskUsed, dropTrash, dropVolume, moveContent, putTrash, putVolume, type SimHost } from "./host-state.ts";
 import { DONE, failed, refused, refuseIncapable, refuseStale, type Conditions, type Of, type Verdict } from "./step.ts";
 
 /** The simulated registry has every image except those whose tag is `missing`. */
@@ -40,6 +40,7 @@ export function checkCreateVolume(host: SimHost, action: Of<"createVolume">, con
 export function finishCreateVolume(host: SimHost, action: Of<"createVolume">): Verdict {
   const { set, index, volume: name } = action;
   const present = host.slots.get(slotKey(set, index))?.volumes.get(name);
+  if (present === undefined) host.contents.set(contentKey({ set, index, name }), `${host.name}#${++host.written}`);
   const kind = kindOf(action);
   const sizeBytes = kind === "lvm" ? wholeExtents(action.sizeBytes) : action.sizeBytes;
   putVolume(host, { set, index, name, kind, sizeBytes, usedBytes: present?.usedBytes ?? 0 });
@@ -80,11 +81,18 @@ export function checkTrash(host: SimHost, action: Of<"trashVolume">): Verdict | 
   const key = slotKey(action.set, action.index);
   const slot = host.slots.get(key);
   const volume = slot?.volumes.get(action.volume);
-  if (slot === undefined || volume === undefined) return DONE;
+  if (slot === undefined || volume === undefined || wasTrashed(host, action)) return DONE;
   for (const generation of slot.instances.keys()) {
     return refused("in-use", `volume ${action.volume} of ${key} belongs to generation ${generation}, which is still on ${host.name}`);
   }
   return volume.kind === "lvm" ? refuseIncapable(host, "lvm") : null;
+}
+
+/** This very step was done before: the volume that has the name by now is another. */
+function wasTrashed(host: SimHost, { set, index, volume, trashedAtMs }: Of<"trashVolume">): boolean {
+  return [...host.trash.values()].some(
+    (entry) => entry.set === set && entry.index === index && entry.name === volume && entry.trashedAtMs === trashedAtMs,
+  );
 }
 
 export function finishTrash(host: SimHost, action: Of<"trashVolume">): Verdict {
@@ -92,6 +100,7 @@ export function finishTrash(host: SimHost, action: Of<"trashVolume">): Verdict {
   const volume = host.slots.get(slotKey(set, index))!.volumes.get(name)!;
   let id = `${set}-${index}-${name}-${trashedAtMs}`;
   while (host.trash.has(id)) id += "+";
+  moveContent(host, contentKey(volume), contentKey({ trashId: id }));
   dropVolume(host, set, index, name);
   putTrash(host, { ...volume, id, trashedAtMs, taskId, commit });
   return DONE;
@@ -113,8 +122,10 @@ export function checkRestore(host: SimHost, action: Of<"restoreVolume">): Verdic
 
 export function finishRestore(host: SimHost, action: Of<"restoreVolume">): Verdict {
   const { id, trashedAtMs: _at, taskId: _task, commit: _commit, ...volume } = host.trash.get(action.trashId)!;
+  const restored = { ...volume, set: action.set, index: action.index, name: action.volume };
+  moveContent(host, contentKey({ trashId: id }), contentKey(restored));
   dropTrash(host, id);
-  putVolume(host, { ...volume, set: action.set, index: action.index, name: action.volume });
+  putVolume(host, restored);
   return DONE;
 }
 
@@ -128,6 +139,7 @@ export function checkPurge(host: SimHost, action: Of<"purgeVolume">): Verdict | 
 }
 
 export function finishPurge(host: SimHost, action: Of<"purgeVolume">): Verdict {
+  host.contents.delete(contentKey({ trashId: action.trashId }));
   dropTrash(host, action.trashId);
   return DONE;
 }

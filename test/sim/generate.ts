@@ -67,7 +67,7 @@ function newPool(name: string, at: number, hosts: number, zones: readonly string
     metadata: { name },
     spec: {
       network: { cidr: `10.${at}.0.0/${random.pick([22, 24])}`, gateway: `10.${at}.0.1` },
-      storage: { trash: { keepFor: random.pick(["10m", "30m", "7d"]), reclaim: random.pick(["never", "when-full", "when-full"]) } },
+      storage: { trash: { keepFor: random.pick(["10m", "30m", "7d", "7d"]), reclaim: random.pick(["never", "when-full", "when-full"]) } },
       failure: {
         suspectAfter: "10s",
         lostAfter: random.pick(["30s", "60s"]),

@@ -1,7 +1,7 @@
 import type { DesiredHost } from "../../core/desired.ts";
 import type { Claim } from "../../core/memory.ts";
-import { slotKey } from "../../core/ids.ts";
-import type { ObservedVolume } from "../../core/observation.ts";
+import { slotKey, trashKey } from "../../core/ids.ts";
+import type { ObservedVolume, TrashedVolume } from "../../core/observation.ts";
 import type { Plan, PlanInput } from "../../core/plan.ts";
 import { addResources, maxResources, NO_RESOURCES, RESOURCE_NAMES, type Resources } from "../../core/resources.ts";
 import type { FleetReading } from "./facts.ts";
@@ -37,11 +37,24 @@ export function checkCapacity(input: PlanInput, plan: Plan, facts: FleetReading)
     for (const [key, diskBytes] of diskBySlot(shown?.volumes ?? [])) need(host, key, { ...NO_RESOURCES, diskBytes });
     // Where trash gives way, it is no reservation; that it does so in order is for checkDestroys to see.
     const pool = input.desired.pools.get(facts.hosts.get(host)?.pool ?? "");
-    if (pool?.storage.trashReclaim !== "when-full") need(host, "trash", { ...NO_RESOURCES, diskBytes: sizeOfVolumes(shown?.trash ?? []) });
+    if (pool?.storage.trashReclaim !== "when-full")
+      need(host, "trash", { ...NO_RESOURCES, diskBytes: sizeOfVolumes(stays(input, facts, host)) });
   }
   const before = sumByHost(needs);
   for (const [key, claim] of added) need(claim.host, key, claim.resources);
   return overCapacity(input, touched, before, sumByHost(needs));
+}
+
+/** The host's trash, less what comes back into slots that are claimed there and have no such volume yet: that is in their claims. */
+function stays(input: PlanInput, facts: FleetReading, host: string): readonly TrashedVolume[] {
+  const shown = input.fleet.get(host)?.observation;
+  return (shown?.trash ?? []).filter(({ id, trashedAtMs }) => {
+    const wish = input.memory.restores.get(trashKey(host, id));
+    if (wish?.lostAtMs !== null || wish.trashedAtMs !== trashedAtMs || facts.claims.after(wish.to.set, wish.to.index)?.host !== host)
+      return true;
+    const { to, kind } = wish;
+    return shown!.volumes.some((it) => it.set === to.set && it.index === to.index && it.name === to.volume && it.kind === kind);
+  });
 }
 
 /** Bytes of the volume group that each slot's volumes take. */

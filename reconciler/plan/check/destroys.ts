@@ -1,6 +1,6 @@
 import type { EventBody } from "../../core/events.ts";
-import { slotKey } from "../../core/ids.ts";
-import type { Claim } from "../../core/memory.ts";
+import { slotKey, trashKey } from "../../core/ids.ts";
+import type { Claim, TrashEntry } from "../../core/memory.ts";
 import type { Action, ActionKind, Plan, PlanInput } from "../../core/plan.ts";
 import { destroysHash } from "../budget.ts";
 import type { Violation } from "./violation.ts";
@@ -23,7 +23,7 @@ export function checkDestroys(input: PlanInput, plan: Plan, facts: FleetReading)
   return [...violations, ...checkPurges(input, plan, facts), ...checkMoves(input, plan, facts), ...checkBudget(input, plan, facts)];
 }
 
-/** Purges are of what is in the trash and expired, or makes room in a pool that says so. */
+/** Purges are of what is in the trash and expired, was let go by a person, or makes room in a pool that says so; never of what is to be restored. */
 function checkPurges(input: PlanInput, plan: Plan, facts: FleetReading): Violation[] {
   const violations: Violation[] = [];
   const early = new Map<string, Purge[]>();
@@ -34,6 +34,9 @@ function checkPurges(input: PlanInput, plan: Plan, facts: FleetReading): Violati
     const pool = input.desired.pools.get(facts.hosts.get(host)?.pool ?? "");
     if (entry === undefined || entry.trashedAtMs !== trashedAtMs || pool === undefined)
       violations.push({ code: "purge", text: `purge of ${trashId} on ${host}, which is not in its trash` });
+    else if (isMeant(input.memory.restores, action))
+      violations.push({ code: "purge", text: `purge of ${trashId} on ${host}, which is to be restored` });
+    else if (isMeant(input.memory.purges, action)) continue;
     else if (entry.trashedAtMs + pool.storage.trashKeepForMs <= input.nowMs) continue;
     else if (pool.storage.trashReclaim === "when-full") early.set(host, [...(early.get(host) ?? []), action]);
     else violations.push({ code: "purge", text: `purge of ${trashId} on ${host} before it expired` });
@@ -43,6 +46,11 @@ function checkPurges(input: PlanInput, plan: Plan, facts: FleetReading): Violati
 }
 
 type Purge = Extract<Action, { kind: "purgeVolume" }>;
+
+/** A person said something of this very entry. */
+function isMeant(said: ReadonlyMap<string, TrashEntry>, { host, trashId, trashedAtMs }: Purge): boolean {
+  return said.get(trashKey(host, trashId))?.trashedAtMs === trashedAtMs;
+}
 
 /** A braked pool's silence is no reason to start a slot elsewhere that may live where it was. */
 function checkMoves(input: PlanInput, plan: Plan, facts: FleetReading): Violation[] {
@@ -75,7 +83,7 @@ function checkBudget(input: PlanInput, plan: Plan, facts: FleetReading): Violati
   }
   const inZone = new Map<string, number>();
   for (const event of plan.intents) {
-    const claim = givenUp(input, facts, event);
+    const claim = givenUp(input, plan, facts, event);
     if (claim === null || agreed.has(`${slotKey(claim.set, claim.index)}@${claim.generation}`)) continue;
     const host = facts.isConfirmedDead(claim.host) && !facts.isFresh(claim.host) ? undefined : facts.hosts.get(claim.host);
     if (host === undefined) continue;
@@ -110,8 +118,11 @@ function livingIn(input: PlanInput, facts: FleetReading, zone: string): number {
   return living.size;
 }
 
-/** The claim that an event gives up for good: the slot's own, or one whose volumes go to the trash when the slot leaves its host. */
-function givenUp(input: PlanInput, facts: FleetReading, event: EventBody): (Claim & Slot) | null {
+/**
+ * The claim that an event gives up for good: the slot's own, or one whose volumes go to the trash when the slot leaves its host, or stays
+ * there with others.
+ */
+function givenUp(input: PlanInput, plan: Plan, facts: FleetReading, event: EventBody): (Claim & Slot) | null {
   if (event.type !== "slot.retired" && event.type !== "slot.placed") return null;
   const { set, index } = event;
   const before = facts.claims.before(set, index);
@@ -120,9 +131,13 @@ function givenUp(input: PlanInput, facts: FleetReading, event: EventBody): (Clai
   if (event.type === "slot.retired") return before.generation === event.generation ? claim : null;
   const shown = (input.fleet.get(before.host)?.observation?.volumes ?? []).filter((volume) => volume.set === set && volume.index === index);
   const stays = before.host === event.claim.host;
-  const lost = shown.filter(
-    ({ kind, name }) => kind === "lvm" && !(stays && !facts.isUnwanted({ host: before.host, set, index, volume: name })),
-  );
+  const goes = (volume: string): boolean =>
+    facts.isUnwanted({ host: before.host, set, index, volume }) ||
+    plan.actions.some(
+      (step) =>
+        step.kind === "trashVolume" && step.host === before.host && step.volume === volume && step.set === set && step.index === index,
+    );
+  const lost = shown.filter(({ kind, name }) => kind === "lvm" && (!stays || goes(name)));
   return lost.length > 0 ? claim : null;
 }
 

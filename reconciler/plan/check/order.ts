@@ -1,6 +1,7 @@
 import { slotKey } from "../../core/ids.ts";
 import type { Action, Plan, PlanInput } from "../../core/plan.ts";
 import type { FleetReading } from "./facts.ts";
+import { isReplaced } from "./restores.ts";
 import type { Violation } from "./violation.ts";
 import { isAfter } from "./graph.ts";
 
@@ -27,7 +28,11 @@ function checkReady(input: PlanInput, plan: Plan, start: Extract<Action, { kind:
     const exists = volumes.some(
       (volume) => volume.set === start.set && volume.index === start.index && volume.name === name && volume.kind === kind,
     );
-    const made = isAfter(plan, start, (before) => before.kind === "createVolume" && here(before) && before.volume === name);
+    const made = isAfter(
+      plan,
+      start,
+      (before) => (before.kind === "createVolume" || before.kind === "restoreVolume") && here(before) && before.volume === name,
+    );
     if (!exists && !made) violations.push({ code: "order", text: `${key} starts on ${start.host} before volume ${name} exists` });
   }
   return violations;
@@ -50,7 +55,9 @@ function isYetToStart(input: PlanInput, plan: Plan, action: Releasing, generatio
 /** Each generation that was claimed or seen on the host is gone: one that is not seen may yet be on its way there. */
 function checkReleased(input: PlanInput, plan: Plan, action: Releasing, facts: FleetReading): Violation[] {
   const { kind, host, set, index } = action;
-  const here = facts.aliveOf(set, index).filter((other) => other.host === host);
+  // The generation that is to start with another volume was not started yet: it would run with this one otherwise.
+  const unbegun = action.kind === "trashVolume" && isReplaced(input, plan, action, facts) && !isShown(input, action);
+  const here = facts.aliveOf(set, index).filter((other) => other.host === host && !(unbegun && other.generation === action.generation));
   const violations: Violation[] = [];
   for (const generation of new Set(here.map((other) => other.generation))) {
     if (facts.isProvenGone(host, set, index, generation) || isYetToStart(input, plan, action, generation, facts)) continue;
@@ -68,4 +75,10 @@ function checkReleased(input: PlanInput, plan: Plan, action: Releasing, facts: F
     violations.push({ code: "order", text: `${kind} of ${slotKey(set, index)} on ${host} before generation ${generation} was seen gone` });
   }
   return violations;
+}
+
+/** The host shows an Instance of the step's own generation. */
+function isShown(input: PlanInput, { host, set, index, generation }: Action): boolean {
+  const shown = input.fleet.get(host)?.observation?.instances ?? [];
+  return shown.some((other) => other.set === set && other.index === index && other.generation === generation);
 }

@@ -1,4 +1,4 @@
-import { slotKey } from "../../core/ids.ts";
+import { slotKey, trashKey } from "../../core/ids.ts";
 import type { Claim } from "../../core/memory.ts";
 import type { TrashedVolume } from "../../core/observation.ts";
 import type { Action, Plan, PlanInput } from "../../core/plan.ts";
@@ -14,7 +14,9 @@ type Purge = Extract<Action, { kind: "purgeVolume" }>;
  * after it, and without the last of them what is claimed there would not fit.
  */
 export function checkReclaim(input: PlanInput, plan: Plan, facts: FleetReading, host: string, early: readonly Purge[]): Violation[] {
-  const trash = (input.fleet.get(host)?.observation?.trash ?? []).filter(({ kind }) => kind === "lvm");
+  const volumes = (input.fleet.get(host)?.observation?.trash ?? []).filter(({ kind }) => kind === "lvm");
+  // What is to be restored keeps its room, and its place in the order.
+  const trash = volumes.filter(({ id, trashedAtMs }) => input.memory.restores.get(trashKey(host, id))?.trashedAtMs !== trashedAtMs);
   const purged = new Set(
     plan.actions.filter((action) => action.kind === "purgeVolume" && action.host === host).map((action) => (action as Purge).trashId),
   );
@@ -26,7 +28,7 @@ export function checkReclaim(input: PlanInput, plan: Plan, facts: FleetReading, 
   const users = plan.actions.filter((action) => action.host === host && (action.kind === "createVolume" || action.kind === "growVolume"));
   if (early.some((purge) => !users.some((user) => isAfter(plan, user, (before) => before === purge))))
     return [tooSoon(host, "and no volume waits for it")];
-  const left = trash.filter(({ id }) => !purged.has(id) || id === youngest.id);
+  const left = volumes.filter(({ id }) => !purged.has(id) || id === youngest.id);
   const capacityBytes = Math.min(facts.hosts.get(host)?.capacity.diskBytes ?? 0, input.fleet.get(host)!.observation!.capacity.diskBytes);
   const fits = claimedBytes(input, plan, facts, host) + sizeOfVolumes(left) <= capacityBytes;
   return fits ? [tooSoon(host, `though there is room without ${youngest.id}`)] : [];

@@ -1,66 +1,22 @@
 import type { DesiredSet } from "../../core/desired.ts";
 import { slotKey } from "../../core/ids.ts";
-import type { Claim, Failure, SetMemory } from "../../core/memory.ts";
+import type { Claim, Failure } from "../../core/memory.ts";
 import type { InstancePhase, ObservedInstance } from "../../core/observation.ts";
 import type { Decision } from "../../core/plan.ts";
 import { engineText, fencedInMs, lacksEngine, nextReachInMs, type HostStatus } from "../fleet/host-status.ts";
 import { backoffInMs, isStalled, STABLE_AFTER_MS } from "./backoff.ts";
-import { describeDifference, differenceOf, type Difference } from "./differences.ts";
+import { describeDifference, differenceOf } from "./differences.ts";
 import { resizesOn, type VolumeHere } from "../volumes/on-host.ts";
+import { withRestores } from "./restore.ts";
+import { unfitReason } from "./unfit.ts";
+import type { AssessContext, Assessment } from "./assessment.ts";
 import { hasData, volumesOn, type SlotFacts } from "./slot-facts.ts";
-
-/** What one slot wants, before it is known whether the fleet has room and the rollout its turn. */
-export type Assessment =
-  | { readonly kind: "keep"; readonly settles: boolean; readonly wakeInMs: number | null; readonly decision: Decision }
-  /** A step is under way; the next pass sees its effect. */
-  | { readonly kind: "busy"; readonly decision: Decision }
-  /** Wants a change and can't have it now. */
-  | { readonly kind: "wait"; readonly wakeInMs: number | null; readonly decision: Decision }
-  /** Needs a host; `pinned`: only this one will do. */
-  | {
-      readonly kind: "place";
-      readonly cause: "create" | "move";
-      readonly pinned: string | null;
-      readonly avoid: readonly string[];
-      readonly disruptive: boolean;
-      readonly decision: Decision;
-    }
-  /** Same host, same generation: start it, wait for its health, or recreate its app containers. */
-  | { readonly kind: "restart"; readonly how: "start" | "await" | "recreate"; readonly crash: string | null; readonly decision: Decision }
-  | {
-      readonly kind: "replace";
-      readonly difference: Difference;
-      readonly disruptive: boolean;
-      readonly what: string;
-      readonly decision: Decision;
-    }
-  | { readonly kind: "update"; readonly what: string; readonly decision: Decision }
-  | { readonly kind: "retire"; readonly decision: Decision };
-
-/** What an assessment looks at besides the slot itself. */
-export interface AssessContext {
-  readonly nowMs: number;
-  readonly name: string;
-  readonly set: DesiredSet | null;
-  readonly memory: SetMemory | null;
-  /** Why the whole Set stands still; null when it doesn't. */
-  readonly held: string | null;
-  /** Why nothing may be destroyed in this pass; null when it may. */
-  readonly frozen: string | null;
-  readonly busy: ReadonlySet<string>;
-  /** Why a slot nobody knows of may yet be running somewhere; null when every host was seen. */
-  readonly uninventoried: string | null;
-  hostOf(name: string): HostStatus;
-  floorOf(host: string, index: number): number;
-  /** Another slot that holds the address, after journals were lost; null: none does. */
-  otherHolder(ip: string, index: number): string | null;
-}
 
 /** What the slot wants: `wanted` when the Set's count includes it. */
 export function assess(context: AssessContext, slot: SlotFacts, wanted: boolean): Assessment {
   if (context.busy.has(slotKey(context.name, slot.index))) return { kind: "busy", decision: { code: "busy", text: "a step is under way" } };
-  const raw = wanted && context.set !== null ? assessWanted(context, context.set, slot) : assessUnwanted(context, slot);
-  return gated(context, slot, raw);
+  if (!wanted || context.set === null) return gated(context, slot, assessUnwanted(context, slot));
+  return gated(context, slot, withRestores(context, context.set, slot, assessWanted(context, context.set, slot)));
 }
 
 /** Applies what stops any step: holds, a frozen pass, backoff and Stalled. */
@@ -69,7 +25,7 @@ function gated(context: AssessContext, slot: SlotFacts, raw: Assessment): Assess
   if (context.held !== null) return wait("hold", `${context.held}; would ${describe(raw)}`);
   const host = slot.current === null ? null : context.hostOf(slot.current.host);
   if (host?.held != null) return wait("hold", `${host.held}; would ${describe(raw)}`);
-  if (context.frozen !== null && destroys(raw)) return wait("frozen", `${context.frozen}; would ${describe(raw)}`);
+  if (context.frozen !== null && destroys(slot, raw)) return wait("frozen", `${context.frozen}; would ${describe(raw)}`);
   // A step would only fail, and count against the slot.
   if (host !== null && raw.kind !== "place" && lacksEngine(host)) return wait("engine", `${engineText(host)}; would ${describe(raw)}`);
   const failure = failureOf(context, slot);
@@ -89,15 +45,17 @@ function gated(context: AssessContext, slot: SlotFacts, raw: Assessment): Assess
   };
 }
 
-function destroys(raw: Assessment): boolean {
+function destroys(slot: SlotFacts, raw: Assessment): boolean {
   return (
-    raw.kind === "retire" || (raw.kind === "place" && raw.cause === "move") || (raw.kind === "replace" && raw.difference.reach === "infra")
+    raw.kind === "retire" ||
+    (raw.kind === "place" && (raw.cause === "move" || (raw.restores.length > 0 && slot.current !== null))) ||
+    (raw.kind === "replace" && raw.difference.reach === "infra")
   );
 }
 
 function describe(raw: Assessment): string {
   if (raw.kind === "replace" || raw.kind === "update") return `${raw.kind}: ${raw.what}`;
-  if (raw.kind === "place") return raw.cause;
+  if (raw.kind === "place") return raw.restores.length > 0 ? "restore its volume" : raw.cause;
   return raw.kind === "retire" ? "remove" : raw.kind;
 }
 
@@ -172,6 +130,7 @@ function place(
     pinned: options.pinned ?? null,
     avoid: options.avoid ?? [],
     disruptive: options.disruptive ?? false,
+    restores: [],
     decision,
   };
 }
@@ -210,18 +169,6 @@ function assessSilent(set: DesiredSet, slot: SlotFacts, claim: Claim, host: Host
 function describeGone(host: HostStatus): string {
   if (host.reach === "dead") return `host ${host.name} was confirmed dead`;
   return host.desired === null ? `host ${host.name} is in no pool and silent` : `host ${host.name} is lost`;
-}
-
-/** Why a placed slot may not stay where it is; null when it may. Only rules that a commit or an operator can change. */
-export function unfitReason(set: DesiredSet, host: HostStatus): string | null {
-  if (host.desired === null) return `host ${host.name} is no longer in any pool`;
-  if (host.state === "draining") return `host ${host.name} is draining`;
-  if (!set.pools.includes(host.desired.pool)) return `pool ${host.desired.pool} is no longer the Set's`;
-  const zones = set.placement.zones;
-  if (zones.length > 0 && !zones.includes(host.desired.zone)) return `zone ${host.desired.zone} is no longer allowed`;
-  const labels = set.placement.hostLabels;
-  for (const key in labels) if (host.desired.labels[key] !== labels[key]) return `host ${host.name} lacks label ${key}=${labels[key]}`;
-  return null;
 }
 
 /** The Instance a claim stands for, as seen on its host. */

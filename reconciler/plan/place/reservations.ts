@@ -50,16 +50,36 @@ export function changeSinceMark(index: HostIndex, since: Mark, at: number): numb
   return sum;
 }
 
-/** Counts what is in the trash of some hosts as free while `place` looks for places. */
-export function withTrashAsFree<Result>(index: HostIndex, isLent: (host: string) => boolean, place: () => Result): Result {
-  const lent: number[] = [];
+/** Counts as free what of their trash some hosts would give up, while `place` looks for places. */
+export function withTrashAsFree<Result>(index: HostIndex, lentBytes: (host: string) => number, place: () => Result): Result {
+  const lent: (readonly [number, number])[] = [];
   for (let position = 0; position < index.hosts.length; position++) {
-    if (index.trash[position]! > 0 && isLent(index.hosts[position]!.name)) lent.push(position);
+    const bytes = index.trash[position]! > 0 ? lentBytes(index.hosts[position]!.name) : 0;
+    if (bytes > 0) lent.push([position, bytes]);
   }
-  for (const position of lent) index.free.diskBytes[position]! += index.trash[position]!;
+  for (const [position, bytes] of lent) index.free.diskBytes[position]! += bytes;
   const result = place();
-  for (const position of lent) index.free.diskBytes[position]! -= index.trash[position]!;
+  for (const [position, bytes] of lent) index.free.diskBytes[position]! -= bytes;
   return result;
+}
+
+/** Counts some bytes of a host's disk as free while `ask` asks. */
+export function lendDisk<Result>(index: HostIndex, host: string, bytes: number, ask: () => Result): Result {
+  const position = index.positions.get(host);
+  if (position === undefined || bytes === 0) return ask();
+  index.free.diskBytes[position]! += bytes;
+  const result = ask();
+  index.free.diskBytes[position]! -= bytes;
+  return result;
+}
+
+/** What the host's trash takes of its disk. */
+export function setTrash(index: HostIndex, host: string, bytes: number): void {
+  const position = index.positions.get(host);
+  if (position === undefined || index.trash[position] === bytes) return;
+  index.free.diskBytes[position]! -= bytes - index.trash[position]!;
+  index.trash[position] = bytes;
+  touch(index.blocks, position);
 }
 
 /** null: the host takes new slots. */

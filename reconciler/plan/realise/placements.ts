@@ -3,16 +3,19 @@ import { containsAddress, parseAddress, parseCidr } from "../../core/addresses.t
 import { slotKey } from "../../core/ids.ts";
 import type { DesiredSet } from "../../core/desired.ts";
 import type { Decision } from "../../core/plan.ts";
-import { instanceOf, type Assessment } from "../diff/assess.ts";
+import { instanceOf } from "../diff/assess.ts";
+import type { Assessment } from "../diff/assessment.ts";
 import { losesData, volumesOn, type SlotFacts } from "../diff/slot-facts.ts";
 import { explainPlacement } from "../place/explain.ts";
 import { takeAddress } from "../place/addresses.ts";
 import { placeSlots, type PlacementResult } from "../place/place-slots.ts";
 import { factsOf } from "../set-draft.ts";
 import { claimFits } from "../diff/claim-fits.ts";
+import type { Wish } from "../restore/wishes.ts";
+import { lentForWishes, refusalOf } from "./restores.ts";
 import { growInPlace, reservationOf } from "./room.ts";
 import type { SetWork } from "./set-work.ts";
-import { mayReclaim } from "./reclaim.ts";
+import { reclaimableBytes } from "./reclaim.ts";
 import { reserve, withTrashAsFree } from "../place/reservations.ts";
 
 /** Where each slot that needs a host goes, or why nowhere; without an entry it may not be created yet. */
@@ -36,7 +39,7 @@ export function findPlaces(
     const assessment = converted.get(index) ?? original;
     if (assessment.kind !== "place") continue;
     if (assessment.cause === "create" && !isRunning(work, index) && --room < 0) continue;
-    if (assessment.pinned !== null) placements.set(index, placePinned(work, set, index, assessment.pinned));
+    if (assessment.pinned !== null) placements.set(index, placePinned(work, set, index, assessment.pinned, assessment.restores));
     else open.push({ index, avoid: avoidOf(work, index, assessment) });
   }
   placeOpen(work, set, open, placements);
@@ -79,17 +82,22 @@ function growAll(work: SetWork, set: DesiredSet): Map<number, Assessment> {
     const movable = !set.needs.includes("lvm") && !losesData(slot) && !braked && work.draft.context.frozen === null;
     const decision = movable ? { code: "move", text: lack } : { code: "blocked.capacity", text: lack };
     const disruptive = assessment.kind === "update" || (assessment.kind === "replace" && assessment.disruptive);
-    const move: Assessment = { kind: "place", cause: "move", pinned: null, avoid: [], disruptive, decision };
+    const move: Assessment = { kind: "place", cause: "move", pinned: null, avoid: [], disruptive, restores: [], decision };
     converted.set(index, movable ? move : { kind: "wait", wakeInMs: null, decision });
   }
   return converted;
 }
 
-function placePinned(work: SetWork, set: DesiredSet, index: number, host: string): Placed {
+function placePinned(work: SetWork, set: DesiredSet, index: number, host: string, restores: readonly Wish[]): Placed {
   const slot = factsOf(work.draft, index);
   const status = work.pass.fleet.hostOf(host);
   if (status.reach !== "ok") return { host: null, text: `host ${host}, which has its volume, is silent` };
   const claim = slot.current?.host === host ? slot.current : slot.former.find((former) => former.host === host);
+  const lent = lentForWishes(slot, host, restores);
+  if (claim === undefined && restores.length > 0) {
+    const refusal = refusalOf(work.pass, set, slot, host, lent);
+    return refusal === null ? { host, text: "" } : { host: null, text: refusal };
+  }
   const nothing: Claim = {
     generation: 0,
     host,
@@ -101,7 +109,7 @@ function placePinned(work: SetWork, set: DesiredSet, index: number, host: string
     taskId: "",
     why: "",
   };
-  const lack = growInPlace(work.pass, set, slot, claim ?? nothing);
+  const lack = growInPlace(work.pass, set, slot, claim ?? nothing, lent);
   if (lack !== null) return { host: null, text: lack };
   if (claim === undefined) reserve(work.pass.index, host, set.name, { ...reservationOf(set, []), resources: NO_ROOM, hostPorts: [] });
   return { host, text: "" };
@@ -149,7 +157,7 @@ function placeOnTrash(
   const slots = open.filter((slot) => homeless.has(slot.index));
   const found = withTrashAsFree(
     pass.index,
-    (host) => mayReclaim(pass, host),
+    (host) => reclaimableBytes(pass, host),
     () => placeSlots(pass.index, set, { slots }),
   );
   const told = found.map((result) =>

@@ -1,11 +1,13 @@
 import type { DesiredSet } from "../../core/desired.ts";
-import type { Claim } from "../../core/memory.ts";
+import type { Claim, TaskTrigger } from "../../core/memory.ts";
 import type { Decision } from "../../core/plan.ts";
-import { failureOf, instanceOf, type Assessment } from "../diff/assess.ts";
-import { dropsData, hasData, losesData, volumesOn, type SlotFacts } from "../diff/slot-facts.ts";
+import { failureOf, instanceOf } from "../diff/assess.ts";
+import type { Assessment } from "../diff/assessment.ts";
+import { givesUpData } from "../diff/restore.ts";
+import { dropsData, hasData, volumesOn, type SlotFacts } from "../diff/slot-facts.ts";
 import { factsOf, type SetDraft } from "../set-draft.ts";
 import { awaitHealthy, bringUp, pullSteps, recreate, updateInPlace } from "../steps/instance-steps.ts";
-import type { VolumeWork } from "../steps/volume-steps.ts";
+import { NOTHING_BACK, type VolumeWork } from "../steps/volume-steps.ts";
 import { diskOn, refusedShrinks, unwantedVolumes } from "../volumes/on-host.ts";
 import { goalOf, taskEvents, taskIdFor } from "../task.ts";
 import { clearFormers } from "./formers.ts";
@@ -15,6 +17,7 @@ import { unenforcedOn } from "../diff/unenforced.ts";
 import { claimFits } from "../diff/claim-fits.ts";
 import { noteProblems } from "./notes.ts";
 import { makeRoom } from "./reclaim.ts";
+import { describeRestoring, lentBytes, restoringOn } from "./restores.ts";
 import { reservationOf } from "./room.ts";
 import { addBlocked, addChange, createSetWork, ownerOf, wakeIn, works, type PassContext, type SetWork } from "./set-work.ts";
 
@@ -128,9 +131,10 @@ function placeSlot(job: SlotJob, assessment: Extract<Assessment, { kind: "place"
   if (place === undefined) return addBlocked(work, slot.index, slot.current, SURPLUS, null);
   if (place.host === null) {
     const text = [assessment.cause === "move" ? assessment.decision.text : "", place.text].filter((part) => part !== "").join("; ");
-    return addBlocked(work, slot.index, slot.current, { code: "blocked.capacity", text }, null);
+    const code = assessment.restores.length > 0 ? "blocked.restore" : "blocked.capacity";
+    return addBlocked(work, slot.index, slot.current, { code, text }, null);
   }
-  const gives = assessment.cause === "move" ? losesData(slot) : dropsData(set, slot);
+  const gives = givesUpData(slot, assessment) || (assessment.cause === "create" && dropsData(set, slot));
   if (gives && isOverBudget(job, "its volume would go to the trash")) return;
   const disruptive = assessment.disruptive && (isServing(slot) || isUnbegun(work.draft, slot));
   const turn = disruptive ? lanes.next() : [];
@@ -138,21 +142,24 @@ function placeSlot(job: SlotJob, assessment: Extract<Assessment, { kind: "place"
   const without = unenforcedOn(set, work.pass.fleet.hostOf(place.host));
   const parts = [assessment.decision.text, place.text, without === "" ? "" : `without ${without}, which the host can't enforce`];
   const why = parts.filter((text) => text !== "").join("; ");
-  const claim = newClaim(work, set, slot.index, place.host, why);
-  if ("code" in claim) return addBlocked(work, slot.index, slot.current, claim, null);
+  const placed = newClaim(work, set, slot.index, place.host, why);
+  if ("code" in placed) return addBlocked(work, slot.index, slot.current, placed, null);
+  const claim = assessment.restores.length === 0 ? placed : { ...placed, restores: assessment.restores.map(({ key }) => key) };
   work.events.push({ type: "slot.placed", set: work.draft.name, index: slot.index, claim });
-  works(work, assessment.cause === "create" ? "create" : assessment.decision.code === "heal" ? "heal" : "move");
-  const moves = slot.current !== null && slot.current.host !== claim.host;
-  addChange(
-    work,
-    moves ? "move" : "create",
-    slot.index,
-    claim,
-    { code: assessment.decision.code, text: why },
-    { from: moves ? slot.current!.host : null },
-  );
+  works(work, triggerOf(assessment));
+  const from = slot.current !== null && slot.current.host !== claim.host ? slot.current.host : null;
+  const swaps = slot.current !== null && assessment.restores.length > 0;
+  const kind = from !== null ? "move" : swaps ? "replace" : "create";
+  const what = describeRestoring(restoringOn(work, slot, claim));
+  addChange(work, kind, slot.index, claim, { code: assessment.decision.code, text: why }, { from, what });
   const last = startOn(job, set, claim, formersOf(slot), turn);
   if (last !== null && disruptive) lanes.took(last);
+}
+
+function triggerOf({ restores, cause, decision }: Extract<Assessment, { kind: "place" }>): TaskTrigger {
+  if (restores.length > 0) return "restore";
+  if (cause === "create") return "create";
+  return decision.code === "heal" ? "heal" : "move";
 }
 
 /** A slot whose data would go to the trash needs the pool's budget; true when that holds it back. */
@@ -206,13 +213,17 @@ function startOn(job: SlotJob, set: DesiredSet, claim: Claim, formers: readonly 
     addBlocked(work, slot.index, claim, { code: "wait.former", text: cleared.blocker }, null);
     return null;
   }
-  const room = makeRoom(pass, set, slot, claim);
+  const restoring = restoringOn(work, slot, claim);
+  const room = makeRoom(pass, set, slot, claim, lentBytes(slot, claim.host, restoring));
   if ("wait" in room) {
     addBlocked(work, slot.index, claim, room.wait, room.wakeInMs);
     return null;
   }
   const here = volumesOn(slot, claim.host);
-  const volumes = { here, unwanted: unwantedNow(job, set, claim), room: room.steps };
+  const dropped = unwantedNow(job, set, claim)?.volumes ?? [];
+  const { input } = pass.fleet;
+  const unwanted = { volumes: [...dropped, ...restoring.replaced], commit: input.desired.revision.commit, nowMs: input.nowMs };
+  const volumes = { here, unwanted, back: restoring.back, room: room.steps };
   const last = bringUp(pass.steps, owner, claim, set, observation, volumes, [...needs, ...cleared.gone]);
   clearFormers(work, slot, later, claim, [last], PART);
   return last;
@@ -260,7 +271,7 @@ function restartSlot(job: SlotJob, assessment: Extract<Assessment, { kind: "rest
   works(work, assessment.decision.code === "heal" ? "heal" : "create");
   if (assessment.how === "start") {
     const kind = assessment.decision.code === "heal" ? "replace" : "create";
-    addChange(work, kind, slot.index, claim, assessment.decision);
+    addChange(work, kind, slot.index, claim, assessment.decision, { what: describeRestoring(restoringOn(work, slot, claim)) });
     const last = startOn(job, set, claim, slot.former, turn);
     if (last !== null && disruptive) lanes.took(last);
     return;
@@ -337,7 +348,7 @@ function updateSlot(job: SlotJob, assessment: Extract<Assessment, { kind: "updat
   const stays = refusedShrinks(set, here);
   const { code, text } = assessment.decision;
   addChange(work, "update", slot.index, claim, { code, text: stays === null ? text : `${text}; ${stays}` }, { what: assessment.what });
-  updateInPlace(work.pass.steps, ownerOf(work, slot.index), claim, set, { here, unwanted: null, room: room.steps });
+  updateInPlace(work.pass.steps, ownerOf(work, slot.index), claim, set, { here, unwanted: null, back: NOTHING_BACK, room: room.steps });
   clearFormers(work, slot, slot.former, claim, [], PART);
 }
 

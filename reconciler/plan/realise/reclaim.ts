@@ -5,7 +5,8 @@ import { compareText } from "../../core/order.ts";
 import type { Decision } from "../../core/plan.ts";
 import { volumesOn, type SlotFacts } from "../diff/slot-facts.ts";
 import { changeSinceMark } from "../place/reservations.ts";
-import { addPurge, purgeRetryInMs } from "../steps/purge.ts";
+import { spareTrash } from "../restore/taken.ts";
+import { addPurge, isMeant, purgeRetryInMs } from "../steps/purge.ts";
 import { takesRoom } from "../steps/volume-steps.ts";
 import { heldBytes } from "../volumes/on-host.ts";
 import type { PassContext } from "./set-work.ts";
@@ -21,23 +22,30 @@ export function mayReclaim(pass: PassContext, host: string): boolean {
   return reach === "ok" && pool?.storage.trashReclaim === "when-full" && pass.fleet.input.destroysFrozen === null;
 }
 
+/** Bytes of the host's trash that may give way: not what is to be restored. */
+export function reclaimableBytes(pass: PassContext, host: string): number {
+  if (!mayReclaim(pass, host)) return 0;
+  const { restores } = pass.fleet.input.memory;
+  return spareTrash(pass.fleet.hostOf(host).observation?.trash ?? [], (entry) => isMeant(restores, host, entry));
+}
+
 /**
  * Makes room for the volumes that the slot is about to get on its claim's host: purges the oldest trash there, as much as is
- * lacking and no more. Only where the pool says so; elsewhere the trash was counted as taken when the slot was placed.
+ * lacking and no more; `lentBytes` of what is lacking come back with the slot. Only where the pool says so; elsewhere the trash was counted as taken when the slot was placed.
  */
-export function makeRoom(pass: PassContext, set: DesiredSet, slot: SlotFacts, claim: Claim): Room {
+export function makeRoom(pass: PassContext, set: DesiredSet, slot: SlotFacts, claim: Claim, lentBytes = 0): Room {
   const { host } = claim;
   const position = pass.index.positions.get(host);
   if (position === undefined || !mayReclaim(pass, host) || !takesRoom(set, volumesOn(slot, host))) return AS_IT_IS;
   const known = pass.reclaimed.get(host) ?? { grantedBytes: 0, freedBytes: 0, steps: new Map<string, number>() };
   pass.reclaimed.set(host, known);
-  known.grantedBytes += Math.max(0, claim.resources.diskBytes - heldBefore(slot, host));
+  known.grantedBytes += Math.max(0, claim.resources.diskBytes - heldBefore(slot, host) - lentBytes);
   const trash = pass.fleet.hostOf(host).observation?.trash ?? [];
   const freeBytes = pass.index.free.diskBytes[position]! - changeSinceMark(pass.index, pass.mark, position);
   const lackingBytes = known.grantedBytes - freeBytes - known.freedBytes;
   const chosen = oldestFor(
     lackingBytes,
-    trash.filter(({ id }) => !known.steps.has(id)),
+    trash.filter((entry) => !known.steps.has(entry.id) && !isMeant(pass.fleet.input.memory.restores, host, entry)),
   );
   const wakeInMs = Math.max(0, ...chosen.map((entry) => purgeRetryInMs(pass.fleet.input, entry)));
   // Nothing is destroyed for a volume that can't be made yet.

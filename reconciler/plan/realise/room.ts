@@ -6,7 +6,7 @@ import { larger } from "../fleet/holdings.ts";
 import type { Reservation } from "../place/host-index.ts";
 import { portKey, reserve } from "../place/reservations.ts";
 import { formatBytesRounded } from "../../core/units.ts";
-import { mayReclaim } from "./reclaim.ts";
+import { reclaimableBytes } from "./reclaim.ts";
 import { diskOn, heldBytes, type VolumeHere } from "../volumes/on-host.ts";
 import type { PassContext } from "./set-work.ts";
 
@@ -21,9 +21,9 @@ export function reservationOf(set: DesiredSet, here: readonly VolumeHere[]): Res
 
 /**
  * Makes room for the Set's present needs on the host a slot is on already, beside what it holds there. Returns what is
- * lacking, `null` when the room is there (and now reserved until the end of the plan).
+ * lacking, `null` when the room is there (and now reserved until the end of the plan). `lentBytes` of the disk come back from the trash.
  */
-export function growInPlace(pass: PassContext, set: DesiredSet, slot: SlotFacts, claim: Claim): string | null {
+export function growInPlace(pass: PassContext, set: DesiredSet, slot: SlotFacts, claim: Claim, lentBytes = 0): string | null {
   const position = pass.index.positions.get(claim.host);
   if (position === undefined) return `host ${claim.host} is in no pool`;
   const here = volumesOn(slot, claim.host);
@@ -36,9 +36,9 @@ export function growInPlace(pass: PassContext, set: DesiredSet, slot: SlotFacts,
   const newPorts = set.hostPorts.filter((port) => !held.hostPorts.includes(port));
   for (const name of RESOURCE_NAMES) {
     const trashBytes = name === "diskBytes" ? pass.index.trash[position]! : 0;
-    const free = pass.index.free[name][position]!;
-    if (extra[name] <= 0 || extra[name] <= free || (trashBytes > 0 && mayReclaim(pass, claim.host) && extra[name] <= free + trashBytes))
-      continue;
+    const free = pass.index.free[name][position]! + (name === "diskBytes" ? lentBytes : 0);
+    if (extra[name] <= 0 || extra[name] <= free) continue;
+    if (trashBytes > 0 && extra[name] <= free + reclaimableBytes(pass, claim.host)) continue;
     const inTrash = trashBytes === 0 ? "" : ` (${formatBytesRounded(trashBytes)} of it is in the trash)`;
     return `host ${claim.host} lacks ${name.replace(/[A-Z].*/, "")} to grow in place${inTrash}`;
   }

@@ -110,7 +110,17 @@ export function releaseHost(
 ): void {
   let after = needs;
   if (leftover.port) after = [steps.add("detachPort", owner, claim, after, {})];
-  for (const volume of leftover.volumes) {
-    after = [steps.add("trashVolume", owner, claim, after, { volume, commit: context.commit, trashedAtMs: context.nowMs })];
-  }
+  for (const volume of leftover.volumes) after = [toTrash(steps, owner, claim, volume, context, after)];
+}
+
+/** A volume to the trash, once nothing uses it (`needs`). Returns the step. */
+export function toTrash(
+  steps: StepList,
+  owner: StepOwner,
+  claim: Claim,
+  volume: string,
+  context: { readonly commit: string; readonly nowMs: number },
+  needs: readonly number[],
+): number {
+  return steps.add("trashVolume", owner, claim, needs, { volume, commit: context.commit, trashedAtMs: context.nowMs });
 }

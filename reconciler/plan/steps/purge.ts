@@ -1,4 +1,5 @@
-import { slotKey } from "../../core/ids.ts";
+import { slotKey, trashKey } from "../../core/ids.ts";
+import type { TrashEntry } from "../../core/memory.ts";
 import type { TrashedVolume } from "../../core/observation.ts";
 import { compareText } from "../../core/order.ts";
 import type { PlanInput } from "../../core/plan.ts";
@@ -7,8 +8,9 @@ import type { HostTable } from "../fleet/host-table.ts";
 import type { StepList } from "./step-list.ts";
 
 /**
- * Adds a purge for every entry of the trash that was kept for the pool's keepFor, on hosts that may be touched, unless `isPurged` in this
- * pass already. Returns the milliseconds until the next one is due; null when no host has trash.
+ * Adds a purge for every entry of the trash that was kept for the pool's keepFor, or that an operator let go, on hosts that may
+ * be touched, unless `isPurged` in this pass already; never for one that is to be restored. Returns the milliseconds until the
+ * next one is due; null when there is none.
  */
 export function purgeTrash(
   steps: StepList,
@@ -22,13 +24,20 @@ export function purgeTrash(
     if (pool === null || observation === null || reach !== "ok" || held !== null) continue;
     for (const entry of observation.trash) {
       if (isPurged(name, entry.id) || (entry.kind === "lvm" && !observation.capabilities.includes("lvm"))) continue;
-      const expiresInMs = entry.trashedAtMs + pool.storage.trashKeepForMs - input.nowMs;
+      if (isMeant(input.memory.restores, name, entry)) continue;
+      const asked = isMeant(input.memory.purges, name, entry);
+      const expiresInMs = asked ? 0 : entry.trashedAtMs + pool.storage.trashKeepForMs - input.nowMs;
       const dueInMs = Math.max(expiresInMs, purgeRetryInMs(input, entry));
       if (dueInMs > 0) nextInMs = Math.min(nextInMs ?? dueInMs, dueInMs);
       else if (input.destroysFrozen === null) addPurge(steps, name, entry);
     }
   }
   return nextInMs;
+}
+
+/** True when an operator asked for something to be done with this very entry. */
+export function isMeant(wishes: ReadonlyMap<string, TrashEntry>, host: string, { id, trashedAtMs }: TrashedVolume): boolean {
+  return wishes.size > 0 && wishes.get(trashKey(host, id))?.trashedAtMs === trashedAtMs;
 }
 
 /** What failures of a purge are counted against. */
