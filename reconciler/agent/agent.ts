@@ -13,6 +13,7 @@ import { HostCore, type AgentParts } from "./host-core.ts";
 import { instanceKey } from "./instance-key.ts";
 import { StorageWatch } from "./storage-watch.ts";
 import { Supervisor } from "./supervise/supervisor.ts";
+import { volumeUsers } from "./volumes/users.ts";
 
 export type { AgentParts } from "./host-core.ts";
 
@@ -53,6 +54,7 @@ export function createAgent(parts: AgentParts): Agent {
   const watchers = new Set<(line: WatchLine) => void>();
   core.onLooked = () => {
     supervisor.look();
+    parts.volumes.follow(volumeUsers(core.picture.inventory.containers, core.state.records));
     parts.sampler.follow(core.picture.inventory.containers.filter((container) => container.state === "running"));
   };
   const reports = new Reports(core, watchers);

@@ -8,6 +8,8 @@ export interface Command {
   readonly input?: string;
   /** Where the runner's own is not fitting. */
   readonly deadlineMs?: number;
+  /** Exit codes beside 0 with which its output is good. */
+  readonly alsoGood?: readonly number[];
 }
 
 /** Runs a command to its end and gives its stdout. Rejects with CommandError, or with the signal's reason. */
@@ -39,7 +41,8 @@ export function createCommandRunner(deadlineMs: number, more: Readonly<Record<st
     const result = await exec({ deadlineMs, ...command, folder: "/", environment, maxOutputBytes: MAX_OUTPUT_BYTES, signal });
     switch (result.kind) {
       case "exited":
-        if (result.exitCode !== 0) throw new CommandError(command, "exit", result.stderr);
+        if (result.exitCode !== 0 && command.alsoGood?.includes(result.exitCode) !== true)
+          throw new CommandError(command, "exit", result.stderr);
         return Buffer.from(result.stdout).toString();
       case "not-found":
         throw new CommandError(command, "not-found", "");

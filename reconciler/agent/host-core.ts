@@ -29,6 +29,7 @@ import { AgentState } from "./state/agent-state.ts";
 import { openLeaseFile, type LeaseFile } from "./state/lease-file.ts";
 import { HealthChecks } from "./supervise/health.ts";
 import { Lease } from "./supervise/lease.ts";
+import type { ConfigFiles } from "./volumes/config/config-files.ts";
 
 export interface AgentParts {
   readonly engine: Engine;
@@ -38,6 +39,7 @@ export interface AgentParts {
   readonly probe: Probe;
   readonly secrets: Secrets;
   readonly volumes: Volumes;
+  readonly configs: ConfigFiles;
   readonly machine: Machine;
   readonly clock: Clock;
   readonly log: Log;
@@ -254,20 +256,24 @@ export class HostCore {
   async refreshSecrets(signal: AbortSignal): Promise<void> {
     const users = [...this.state.records.values()].map((record) => ({ ref: record, template: record.spec.template }));
     await this.parts.secrets.refresh(users, this.ownsFiles, signal);
-    await this.dropSecrets();
+    await this.dropFiles();
   }
 
-  /** Drops the files of Instances of which nothing is left; of none while nobody looked what there is. */
-  async dropSecrets(): Promise<void> {
+  /** Drops files of secrets and configs of Instances of which nothing is left; of none while nobody looked what there is. */
+  async dropFiles(): Promise<void> {
     const { picture, state, parts } = this;
     if (!picture.looked) return;
     const present = [...picture.instances.values()].map((containers) => containers[0]!);
-    await parts.secrets.dropOthers([...state.records.values(), ...present]);
+    const kept = [...state.records.values(), ...present];
+    await parts.secrets.dropOthers(kept);
+    await parts.configs.dropOthers(kept);
   }
 
-  /** Before each start of containers: they get the folders, and a mount that a reboot took is there again. */
-  async mountVolumes({ set, index }: InstanceRef, template: Template, signal: AbortSignal): Promise<VolumePaths> {
-    return await this.parts.volumes.mount({ set, index }, template, this.ownsFiles, signal);
+  /** Before each start of containers: they get the folders, a mount that a reboot took is there again, and files are as the manifest has them. */
+  async mountVolumes(ref: InstanceRef, template: Template, signal: AbortSignal): Promise<VolumePaths> {
+    const { volumes, configs } = this.parts;
+    const mounted = await volumes.mount({ set: ref.set, index: ref.index }, template, this.ownsFiles, signal);
+    return new Map([...mounted, ...(await configs.prepare(ref, template, template.containers))]);
   }
 
   /** How the Instance comes to the network; see Wire. */

@@ -297,6 +297,17 @@ export interface VolumeRequest extends VolumeRef {
   readonly sizeBytes: number;
 }
 
+/** A running container that may write to a volume. */
+export interface VolumeUser extends VolumeRef {
+  /** As the Set names it. */
+  readonly container: string;
+  /** Its first process. */
+  readonly pid: number;
+  /** Where the manifest mounts the volume in it. */
+  readonly writablePaths: readonly string[];
+  readonly readOnlyPaths: readonly string[];
+}
+
 /** What stands on an entry of the trash. */
 export interface TrashNote {
   readonly trashedAtMs: number;
@@ -322,6 +333,8 @@ export interface Volumes {
   apply(settings: StorageSettings | null, signal: AbortSignal): Promise<void>;
   /** Reads what there is, and finishes what a crash left half done. Called at start and every so often; steps look by themselves. */
   look(signal: AbortSignal): Promise<void>;
+  /** All containers that have volumes now: those of a volume over its soft limit lose the right to write, and get it back. */
+  follow(users: readonly VolumeUser[]): void;
   /** Brings figures of use up to date; cheap. Changes below a hundredth of the volume are not told. */
   measure(signal: AbortSignal): Promise<void>;
   /** Ready to be mounted, as last seen; sorted by set, index, name. */

@@ -8,7 +8,7 @@ import type { TaskTrigger, TaskVerdict } from "../core/memory.ts";
  */
 
 /** What `setpoint get` lists. */
-export const OBJECT_KINDS = ["sets", "slots", "hosts", "pools", "tasks", "revisions", "holds", "problems"] as const;
+export const OBJECT_KINDS = ["sets", "slots", "hosts", "pools", "tasks", "revisions", "holds", "trash", "problems"] as const;
 export type ObjectKind = (typeof OBJECT_KINDS)[number];
 
 export interface StatusReport {
@@ -30,6 +30,8 @@ export interface StatusReport {
   readonly tasks: readonly TaskRow[];
   readonly held: readonly HeldDestroys[];
   readonly holds: readonly HoldRow[];
+  /** Entries of the trash that are to be restored. */
+  readonly restores: readonly TrashRow[];
   readonly problems: readonly Problem[];
 }
 
@@ -70,6 +72,16 @@ export interface SlotRow {
   readonly why: string;
   /** What the driver says is wrong; empty when all is well. */
   readonly message: string;
+  /** Logical volumes and folders of the slot on that host, as it showed them last. */
+  readonly volumes: readonly VolumeFacts[];
+}
+
+export interface VolumeFacts {
+  readonly name: string;
+  readonly kind: "lvm" | "dir";
+  /** Of a folder: its soft limit. */
+  readonly sizeBytes: number;
+  readonly usedBytes: number;
 }
 
 export interface HostRow {
@@ -83,7 +95,8 @@ export interface HostRow {
   readonly instances: number;
   readonly cpu: Usage;
   readonly memory: Usage;
-  readonly disk: Usage;
+  /** For logical volumes. */
+  readonly disk: DiskUsage;
   /** Why it can't be reached, or why an operator changed its state. */
   readonly note: string;
 }
@@ -94,6 +107,11 @@ export interface Usage {
   readonly capacity: number;
 }
 
+export interface DiskUsage extends Usage {
+  /** Taken by volumes in the trash, on top of what is reserved. */
+  readonly trash: number;
+}
+
 export interface PoolRow {
   readonly name: string;
   readonly hosts: number;
@@ -102,7 +120,7 @@ export interface PoolRow {
   readonly instances: number;
   readonly cpu: Usage;
   readonly memory: Usage;
-  readonly disk: Usage;
+  readonly disk: DiskUsage;
   /** Share (0..1) at which the alarm rings. */
   readonly watermark: number;
 }
@@ -139,6 +157,43 @@ export interface HoldRow {
   readonly untilMs: number | null;
 }
 
+/** A volume in the trash of a host. */
+export interface TrashRow {
+  /** `HOST/ID`, unique in the fleet: what `trash restore` and `trash purge` take. */
+  readonly id: string;
+  readonly host: string;
+  /** What it was. */
+  readonly set: string;
+  readonly index: number;
+  readonly volume: string;
+  readonly kind: "lvm" | "dir";
+  /** This and what else only its host can tell: null when that shows no such entry, or was not heard. */
+  readonly sizeBytes: number | null;
+  readonly usedBytes: number | null;
+  readonly trashedAtMs: number;
+  /** By which commit and Task it went to the trash. */
+  readonly commit: string | null;
+  readonly taskId: string | null;
+  /** null: it is not going to be destroyed, because it is to be restored, or its host is in no pool. */
+  readonly purgeAtMs: number | null;
+  /** null: nobody asked for it. */
+  readonly restore: RestoreRow | null;
+  /** Who wants it destroyed before it expires; null: nobody. */
+  readonly purge: { readonly who: string; readonly why: string; readonly sinceMs: number } | null;
+}
+
+export interface RestoreRow {
+  /** `db/0`: where it goes. */
+  readonly slot: string;
+  readonly volume: string;
+  readonly replace: boolean;
+  readonly who: string;
+  readonly why: string;
+  readonly sinceMs: number;
+  /** `under way`, or what it waits for. */
+  readonly state: string;
+}
+
 /** Rows by kind. */
 export interface ObjectRows {
   readonly sets: readonly SetRow[];
@@ -148,6 +203,7 @@ export interface ObjectRows {
   readonly tasks: readonly TaskRow[];
   readonly revisions: readonly RevisionRow[];
   readonly holds: readonly HoldRow[];
+  readonly trash: readonly TrashRow[];
   readonly problems: readonly Problem[];
 }
 

@@ -1,4 +1,4 @@
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { createAgent, type Agent } from "../agent/agent.ts";
 import { createCgroups } from "../agent/cgroup/cgroups.ts";
 import { createDockerEngine } from "../agent/docker/engine.ts";
@@ -8,7 +8,8 @@ import type { Clock, Log } from "../agent/ports.ts";
 import { createProber } from "../agent/probe/probe.ts";
 import { createSampler } from "../agent/sampler/sampler.ts";
 import { createSecrets } from "../agent/secrets/secrets.ts";
-import { createHostVolumes } from "../agent/volumes/host-volumes.ts";
+import { createConfigFiles } from "../agent/volumes/config/config-files.ts";
+import { createHostVolumes, type HostVolumesOptions } from "../agent/volumes/host-volumes.ts";
 
 export interface AgentOptions {
   /** The agent's own folder. */
@@ -19,7 +20,7 @@ export interface AgentOptions {
   readonly docker: string;
   /** Docker's data folder. */
   readonly dockerRoot: string;
-  /** The socket on which Docker finds the network plugin. */
+  /** The socket on which Docker finds the network plugin; the volume plugin's lies beside it. */
   readonly plugin: string;
   /** bit/s; absent: what the network card does. */
   readonly bandwidth?: number;
@@ -86,7 +87,8 @@ export function composeAgent(
     sampler: createSampler(),
     probe: prober.probe,
     secrets,
-    volumes: createHostVolumes({ folder: join(state, "volumes"), told, log }),
+    volumes: createHostVolumes({ ...volumePlaces(options, stays), told, clock, log }),
+    configs: createConfigFiles(join(state, "config")),
     machine,
     clock,
     log,
@@ -101,6 +103,15 @@ export function composeAgent(
       machine.close();
     },
   };
+}
+
+/** Docker finds the plugin for volumes beside that for networks. */
+function volumePlaces(
+  { state, plugin }: AgentOptions,
+  stays: boolean,
+): Pick<HostVolumesOptions, "folder" | "stateFolder" | "pluginSocket"> {
+  const pluginSocket = stays ? join(dirname(plugin), "setpoint-lvm.sock") : null;
+  return { folder: join(state, "volumes"), stateFolder: join(state, "storage"), pluginSocket };
 }
 
 /** Not in the socket's folder, which the service's manager takes away when the agent stops; containers run on with their files. */

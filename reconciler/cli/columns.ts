@@ -1,4 +1,5 @@
 import type {
+  DiskUsage,
   HostRow,
   HoldRow,
   ObjectKind,
@@ -8,7 +9,9 @@ import type {
   SetRow,
   SlotRow,
   TaskRow,
+  TrashRow,
   Usage,
+  VolumeFacts,
   WaitRow,
 } from "../api/types.ts";
 import type { Problem } from "../core/plan.ts";
@@ -26,6 +29,7 @@ export function columnsOf(kind: ObjectKind, nowMs: number): readonly Column<Obje
     tasks: taskColumns(nowMs),
     revisions: revisionColumns(nowMs),
     holds: holdColumns(nowMs),
+    trash: trashColumns(nowMs),
     problems: PROBLEM_COLUMNS,
   };
   return columns[kind] as readonly Column<ObjectRows[ObjectKind][number]>[];
@@ -51,8 +55,14 @@ const SLOT_COLUMNS: readonly Column<SlotRow>[] = [
   { title: "gen", cell: (row) => (row.generation === 0 ? "-" : String(row.generation)), right: true, whole: true },
   { title: "images", cell: (row) => row.images.join(" ") },
   { title: "message", cell: (row) => row.message },
+  { title: "volumes", cell: (row) => row.volumes.map(volumeText).join(", "), wide: true },
   { title: "why", cell: (row) => row.why, wide: true },
 ];
+
+/** `data 3.1Gi of 10Gi`. */
+function volumeText({ name, sizeBytes, usedBytes }: VolumeFacts): string {
+  return `${name} ${formatBytesRounded(usedBytes)} of ${formatBytesRounded(sizeBytes)}`;
+}
 
 const HOST_COLUMNS: readonly Column<HostRow>[] = [
   { title: "host", cell: (row) => row.name, whole: true },
@@ -63,7 +73,14 @@ const HOST_COLUMNS: readonly Column<HostRow>[] = [
   { title: "slots", cell: (row) => String(row.instances), right: true, whole: true },
   { title: "cpu", cell: (row) => share(row.cpu), right: true, whole: true },
   { title: "memory", cell: (row) => share(row.memory), right: true, whole: true },
-  { title: "disk", cell: (row) => share(row.disk), right: true, whole: true },
+  { title: "disk", cell: (row) => diskShare(row.disk), right: true, whole: true },
+  {
+    title: "trash",
+    cell: (row) => (row.disk.trash === 0 ? "-" : formatBytesRounded(row.disk.trash)),
+    right: true,
+    whole: true,
+    wide: true,
+  },
   { title: "note", cell: (row) => row.note },
 ];
 
@@ -74,7 +91,7 @@ const POOL_COLUMNS: readonly Column<PoolRow>[] = [
   { title: "slots", cell: (row) => String(row.instances), right: true, whole: true },
   { title: "cpu", cell: (row) => share(row.cpu), right: true, whole: true },
   { title: "memory", cell: (row) => share(row.memory), right: true, whole: true },
-  { title: "disk", cell: (row) => share(row.disk), right: true, whole: true },
+  { title: "disk", cell: (row) => diskShare(row.disk), right: true, whole: true },
   { title: "alarm at", cell: (row) => formatPercent(row.watermark), right: true },
   {
     title: "memory reserved",
@@ -122,6 +139,44 @@ export function holdColumns(nowMs: number): readonly Column<HoldRow>[] {
   ];
 }
 
+/** Also printed by `setpoint trash list`. */
+export function trashColumns(nowMs: number): readonly Column<TrashRow>[] {
+  return [
+    { title: "id", cell: (row) => row.id, whole: true },
+    { title: "was", cell: (row) => `${row.set}/${row.index} ${row.volume}`, whole: true },
+    { title: "size", cell: (row) => bytes(row.sizeBytes), right: true, whole: true },
+    { title: "used", cell: (row) => bytes(row.usedBytes), right: true, whole: true },
+    { title: "trashed", cell: (row) => age(nowMs, row.trashedAtMs), whole: true },
+    { title: "revision", cell: (row) => (row.commit === null ? "-" : shortCommit(row.commit)) },
+    { title: "task", cell: (row) => shortId(row.taskId) },
+    { title: "purged", cell: (row) => purgeText(row, nowMs), whole: true },
+    { title: "restore", cell: restoreText },
+  ];
+}
+
+/** Printed by `setpoint status`. */
+export const RESTORE_COLUMNS: readonly Column<TrashRow>[] = [
+  { title: "to restore", cell: (row) => row.id, whole: true },
+  { title: "as", cell: (row) => (row.restore === null ? "" : `${row.restore.slot} ${row.restore.volume}`), whole: true },
+  { title: "by", cell: (row) => row.restore?.who ?? "" },
+  { title: "state", cell: (row) => row.restore?.state ?? "" },
+];
+
+function bytes(count: number | null): string {
+  return count === null ? "-" : formatBytesRounded(count);
+}
+
+function purgeText({ purgeAtMs, purge, restore }: TrashRow, nowMs: number): string {
+  if (purge !== null) return `now, by ${purge.who}`;
+  if (purgeAtMs === null) return restore === null ? "-" : "kept";
+  return purgeAtMs <= nowMs ? "now" : `in ${roughDuration(purgeAtMs - nowMs)}`;
+}
+
+function restoreText({ restore }: TrashRow): string {
+  if (restore === null) return "";
+  return `as ${restore.slot} ${restore.volume}${restore.replace ? ", replaces what is there" : ""}: ${restore.state}`;
+}
+
 /** Also printed by `setpoint status`. */
 export const WAIT_COLUMNS: readonly Column<WaitRow>[] = [
   { title: "waits", cell: (row) => row.set, whole: true },
@@ -135,6 +190,11 @@ export const PROBLEM_COLUMNS: readonly Column<Problem>[] = [
   { title: "problem", cell: (row) => row.text },
   { title: "code", cell: (row) => row.code, wide: true },
 ];
+
+/** With what is in the trash, which is not free. */
+function diskShare({ reserved, capacity, trash }: DiskUsage): string {
+  return share({ reserved: reserved + trash, capacity });
+}
 
 function share(usage: Usage): string {
   if (usage.capacity === 0) return usage.reserved === 0 ? "-" : "over";

@@ -14,7 +14,11 @@ export function addAgentVerbs(program: Command, terminal: Terminal, finish: Fini
     .addOption(socketOption())
     .addOption(dockerOption())
     .addOption(dockerRootOption())
-    .option("--plugin <path>", "socket on which Docker finds the network plugin", "/run/docker/plugins/setpoint.sock")
+    .option(
+      "--plugin <path>",
+      "socket on which Docker finds the network plugin; that of the volume plugin, setpoint-lvm.sock, lies beside it",
+      "/run/docker/plugins/setpoint.sock",
+    )
     .addOption(new Option("--bandwidth <rate>", "of the network card, where it does not tell (`10gbit`)").argParser(rateBps))
     .addOption(secretsOption())
     .option("--infra-image <image>", "image of infra containers (default: made from this host's busybox)")

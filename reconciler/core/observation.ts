@@ -66,6 +66,10 @@ export interface ObservedVolume {
   readonly kind: "lvm" | "dir";
   readonly sizeBytes: number;
   readonly usedBytes: number;
+  /** Over its soft limit: containers can only read it. Absent: they may write. */
+  readonly readOnly?: true;
+  /** Why some can write to it all the same, such as a file that is open; absent: none can. */
+  readonly message?: string;
 }
 
 export interface TrashedVolume extends ObservedVolume {

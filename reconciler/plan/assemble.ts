@@ -1,8 +1,9 @@
 import { hash } from "node:crypto";
 import type { EventBody } from "../core/events.ts";
+import { slotKey } from "../core/ids.ts";
 import { compareInstances, compareText } from "../core/order.ts";
 import type { Action, Change, ConfirmedDestroys, HeldDestroys, Plan, PlanInput, Problem } from "../core/plan.ts";
-import { formatDuration, formatPercent } from "../core/units.ts";
+import { formatBytesRounded, formatDuration, formatPercent } from "../core/units.ts";
 import type { HostTable } from "./fleet/host-table.ts";
 import { DEFAULT_FAILURE, engineText, nextReachInMs, type HostStatus } from "./fleet/host-status.ts";
 import type { HostIndex } from "./place/host-index.ts";
@@ -37,20 +38,22 @@ export function assemble(parts: {
   readonly held: readonly HeldDestroys[];
   readonly confirmed: readonly ConfirmedDestroys[];
   readonly purgeInMs: number | null;
+  readonly wishEvents: readonly EventBody[];
+  readonly wishProblems: readonly Problem[];
   /** Of the Sets that this pass worked on. */
   readonly fresh: readonly SetResult[];
   readonly totals: SetTotals;
 }): Plan {
   const { input, hosts, steps, held, fresh, totals } = parts;
   const changes = fresh.flatMap((result) => (result.unchanged > 0 ? [] : result.changes)).sort(compareInstances);
-  const problems = [...fleetProblems(input, hosts, parts.index, held), ...totals.problems];
+  const problems = [...fleetProblems(input, hosts, parts.index, held), ...parts.wishProblems, ...totals.problems];
   return {
     hash: planHash(changes, steps.actions),
     commit: input.desired.revision.commit,
     changes,
     unchanged: totals.unchanged,
     actions: steps.actions,
-    intents: fresh.flatMap((result) => result.events),
+    intents: [...parts.wishEvents, ...fresh.flatMap((result) => result.events)],
     problems: problems.sort((a, b) => compareText(a.subject, b.subject) || compareText(a.code, b.code)),
     held,
     confirmed: parts.confirmed,
@@ -94,7 +97,19 @@ function fleetProblems(input: PlanInput, hosts: HostTable, index: HostIndex, hel
     const text = `storage of ${name}: ${hosts.statuses.get(name)!.observation!.storageProblem}`;
     problems.push({ code: "host-storage", severity: "error", subject: `host/${name}`, text });
   }
+  for (const name of hosts.overfull) problems.push(...readOnlyProblems(hosts.statuses.get(name)!));
   return [...problems, ...watermarkProblems(input, index)];
+}
+
+/** Volumes over their soft limit. */
+function readOnlyProblems({ name, observation }: HostStatus): Problem[] {
+  const volumes = observation!.volumes.filter(({ readOnly }) => readOnly === true);
+  return volumes.map((volume) => {
+    const slot = slotKey(volume.set, volume.index);
+    const but = volume.message === undefined ? "" : `, but some still can write: ${volume.message}`;
+    const text = `volume ${volume.name} of ${slot} on ${name} is over its soft limit of ${formatBytesRounded(volume.sizeBytes)}: containers can only read it${but}`;
+    return { code: "volume-read-only", severity: "warning", subject: `slot/${slot}`, text };
+  });
 }
 
 /** What the silence of a host means, without the time it has lasted: the same state gives the same plan. */

@@ -9,6 +9,7 @@ import type { Change, Plan, PlanInput, Problem } from "../core/plan.ts";
 import { formatBytesRounded, formatCpu, formatDuration } from "../core/units.ts";
 import { targetCount, type TargetCount } from "./desired/count.ts";
 import { engineText, hostStatus, holdOf, lacksEngine, type HostStatus } from "./fleet/host-status.ts";
+import { diskSentences, volumeSentences } from "./explain-volumes.ts";
 import { remedy } from "./remedies.ts";
 import { plural } from "./render.ts";
 
@@ -42,8 +43,20 @@ function explainSlot(input: PlanInput, plan: Plan, setName: string, index: numbe
   const failure = input.memory.sets.get(setName)?.failures.get(index);
   if (failure !== undefined) lines.push(failureSentence(failure));
   for (const change of changes) lines.push(...changeSentences(change));
+  lines.push(...restoreSentences(input, plan, key));
   if (input.busy.has(key)) lines.push("A step on it is under way now.");
   return [...lines, ...holdSentences(input, setName)];
+}
+
+/** What is to come back into the slot from the trash. */
+function restoreSentences(input: PlanInput, plan: Plan, slot: string): string[] {
+  return [...input.memory.restores].flatMap(([key, { to, who, why, lostAtMs }]) => {
+    if (slotKey(to.set, to.index) !== slot) return [];
+    const asked = `${who} asked for volume ${to.volume} to come back from ${key}${why === "" ? "" : ` (${why})`}`;
+    if (lostAtMs !== null) return [`${asked}, which is gone from the trash.`];
+    const waits = plan.problems.find(({ subject, code }) => code === "restore-waits" && subject === `trash/${key}`);
+    return [waits === undefined ? `${asked}.` : `${asked}; this ${waits.text}. End it with: setpoint trash restore --cancel ${key}`];
+  });
 }
 
 function absentSlot(input: PlanInput, set: DesiredSet | null, key: string, index: number): string[] {
@@ -78,7 +91,8 @@ function claimSentences(input: PlanInput, set: DesiredSet | null, key: string, c
       "It owns a volume or a fixed address, so it starts elsewhere only after it is seen gone here, its lease is over, or an operator confirms the host dead.",
     );
   }
-  return [...lines, ...hostTrouble(host)];
+  const slot = parseSlotKey(key)!;
+  return [...lines, ...volumeSentences(host, set, slot.set, slot.index), ...hostTrouble(host)];
 }
 
 function phaseWords(host: HostStatus, instance: ObservedInstance | null): string {
@@ -245,7 +259,7 @@ function explainHost(input: PlanInput, plan: Plan, name: string): string[] {
   const view = input.fleet.get(name);
   if (view !== undefined && view.problem !== "") lines.push(`The connection says: ${view.problem}.`);
   lines.push(...hostTrouble(host));
-  lines.push(...hostLoad(input, name, host.desired));
+  lines.push(...hostLoad(input, name, host.desired), ...diskSentences(host));
   if (host.reach !== "ok" && host.reach !== "dead") {
     lines.push(`If that machine is off for good, its slots go on at once with: setpoint host confirm-dead ${name} --why ...`);
   }

@@ -4,6 +4,10 @@ export function remedy(code: string, set: string, host: string | null): string |
   switch (code) {
     case "blocked.capacity":
       return "It is placed by itself as soon as a host has room: add or uncordon hosts, or ask for less.";
+    case "blocked.restore":
+      return "It goes on as soon as that host can take it. Without its old data it goes on at once: setpoint trash restore --cancel ID (see: setpoint trash list)";
+    case "wait.restore":
+      return "It goes on when the driver of its volume works there again; what is wrong there tells: setpoint agent check";
     case "blocked.addresses":
       return "It goes on as soon as an address is free: widen the pool's cidr, or reserve fewer addresses.";
     case "wait.stalled":
@@ -24,6 +28,8 @@ export function remedy(code: string, set: string, host: string | null): string |
       return `It goes on when ${name} is heard again, or counts as lost. If that machine is off for good: setpoint host confirm-dead ${name} --why ...`;
     case "wait.engine":
       return `It goes on by itself as soon as Docker on ${name} can be used; what is wrong there tells: setpoint agent check`;
+    case "wait.room":
+      return `The purge is tried again by itself; what is in the way on ${name} tells: setpoint explain host/${name}`;
     case "wait.surplus":
       return "It is created when the slots that are too many are gone; see: setpoint explain " + set;
     case "wait.former":

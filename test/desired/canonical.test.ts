@@ -117,7 +117,7 @@ describe("canonical form", () => {
       })),
     );
     expect(desired?.pools.get("main")).toMatchObject({
-      storage: { volumeGroup: null, thinPool: null, folder: "/var/lib/setpoint/volumes", trashKeepForMs: 604_800_000 },
+      storage: { volumeGroup: null, thinPool: null, folder: "/var/lib/setpoint/folders", trashKeepForMs: 604_800_000 },
       watermark: 0.8,
       failure: { suspectAfterMs: 10_000, lostAfterMs: 60_000, brake: 0.3, leaseForMs: null },
       budget: { percent: 10, count: 20 },

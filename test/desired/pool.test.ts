@@ -53,7 +53,7 @@ test("an overlay takes its headers off the MTU, and every host hears of all the 
     },
     cpus: null,
     limits: "required",
-    storage: { volumeGroup: null, thinPool: null, folder: "/var/lib/setpoint/volumes" },
+    storage: { volumeGroup: null, thinPool: null, folder: "/var/lib/setpoint/folders" },
   });
 });
 

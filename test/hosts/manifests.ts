@@ -53,8 +53,8 @@ export function poolManifest(rig: Rig): string {
 }
 
 /** The same on Docker's own bridge, for a rig of one host. Its agent may be away for two minutes before it counts as lost. */
-export function bridgePool(rig: Rig): string {
-  return poolOf(rig, "driver: bridge", "suspectAfter: 5s, lostAfter: 120s, leaseFor: 40s");
+export function bridgePool(rig: Rig, ofSpec = ""): string {
+  return poolOf(rig, "driver: bridge", "suspectAfter: 5s, lostAfter: 120s, leaseFor: 40s", ofSpec);
 }
 
 function poolOf(rig: Rig, network: string, failure: string, ofSpec = ""): string {

@@ -42,6 +42,22 @@ export class OwnDocker {
   }
 
   async start(): Promise<void> {
+    await this.#run();
+    const busybox = readFileSync(findBusybox()!);
+    const query = { fromSrc: "-", repo: "test/busybox", tag: "1" };
+    const file = tarOf("busybox", busybox);
+    const stream = await this.api.stream({ method: "POST", path: "/images/create", query, file, signal: AbortSignal.timeout(60_000) });
+    await stream.resume().toArray();
+  }
+
+  /** The daemon ends, and with it all containers; another one begins. */
+  async restart(): Promise<void> {
+    this.#daemon!.kill("SIGTERM");
+    await endOf(this.#daemon!);
+    await this.#run();
+  }
+
+  async #run(): Promise<void> {
     const log = openSync(join(this.folder, "dockerd.log"), "a");
     const [data, exec, pid] = ["data", "exec", "docker.pid"].map((name) => join(this.folder, name));
     const places = ["--data-root", data!, "--exec-root", exec!, "--pidfile", pid!, "-H", `unix://${this.socketPath}`];
@@ -49,11 +65,6 @@ export class OwnDocker {
     const rest = ["--cgroup-parent", `/${this.#cgroup}`, "--shutdown-timeout", "3"];
     this.#daemon = spawn("dockerd", [...places, ...network, ...rest], { stdio: ["ignore", log, log] });
     await waitUntil("Docker answers", () => this.answers());
-    const busybox = readFileSync(findBusybox()!);
-    const query = { fromSrc: "-", repo: "test/busybox", tag: "1" };
-    const file = tarOf("busybox", busybox);
-    const stream = await this.api.stream({ method: "POST", path: "/images/create", query, file, signal: AbortSignal.timeout(60_000) });
-    await stream.resume().toArray();
   }
 
   async answers(): Promise<boolean> {

@@ -173,6 +173,10 @@ export async function updateLive(core: HostCore, action: Of<"updateLive">, signa
   if (no !== null) return no;
   await core.enginePermits.run(signal, () => core.parts.engine.updateLimits(action, live.containers, signal));
   if (core.capabilities.includes("tc")) await core.parts.network.shape(action, live.ingressBps, live.egressBps, signal);
+  for (const { name, kind } of action.spec.template.volumes) {
+    const limit = live.volumes[name];
+    if (kind === "dir" && limit !== undefined) await core.parts.volumes.grow({ set: action.set, index: action.index, name }, limit, signal);
+  }
   const { resources } = action.spec;
   await core.state.put({ ...record, started: true, live, liveHash, resources, taskId });
   await core.applyLimits(action, true, signal);
@@ -233,7 +237,11 @@ function replacedRecord(action: Of<"replaceContainers">, record: InstanceRecord)
   if (complete) return { ...record, taskId, spec };
   const news = spec.template.containers.filter((it) => containers.includes(it.name));
   const olds = record.spec.template.containers.filter((it) => !containers.includes(it.name));
-  const template = { ...record.spec.template, containers: [...olds, ...news] };
+  // Files that a new container mounts are those of the new definition, also where another container has not seen it yet.
+  const mounted = new Set(news.flatMap(({ mounts }) => mounts.map(({ volume }) => volume)));
+  const newVolumes = spec.template.volumes.filter(({ name }) => mounted.has(name));
+  const oldVolumes = record.spec.template.volumes.filter(({ name }) => !mounted.has(name));
+  const template = { ...record.spec.template, containers: [...olds, ...news], volumes: [...oldVolumes, ...newVolumes] };
   const specHash = contentHash({ containerHashes: hashes, infraHash: record.spec.infraHash });
   return { ...record, taskId, spec: { ...record.spec, template, containerHashes: hashes, specHash } };
 }
@@ -261,7 +269,7 @@ export async function removeInstance(core: HostCore, action: Of<"removeInstance"
   await core.enginePermits.run(signal, () => core.parts.engine.removeInstance(action, signal));
   await core.lookAt(action);
   // What is left of them goes in a later round.
-  await core.dropSecrets().catch(() => undefined);
+  await core.dropFiles().catch(() => undefined);
   return DONE;
 }
 

@@ -11,22 +11,30 @@ export interface Mount {
   readonly options: readonly string[];
 }
 
+/** A mount as the kernel lists it. */
+export interface ListedMount extends Mount {
+  /** Unique while it is mounted, in all namespaces. */
+  readonly id: number;
+  /** Of the mount, not of the file system: `rw`, `nosuid` and such. */
+  readonly flags: readonly string[];
+}
+
 /** The mounts of /proc/PID/mountinfo, in the kernel's order: a later one on the same point hides an earlier one. */
-export function parseMounts(mountinfo: string): readonly Mount[] {
+export function parseMounts(mountinfo: string): readonly ListedMount[] {
   return mountinfo.split("\n").flatMap((line) => {
     const [left, right] = line.split(" - ");
     if (left === undefined || right === undefined) return [];
-    const [, , device, root, point] = left.split(" ");
+    const [id, , device, root, point, flags] = left.split(" ");
     const [type, source, options] = right.split(" ");
-    if (device === undefined || root === undefined || point === undefined || type === undefined) return [];
+    if (device === undefined || root === undefined || point === undefined || flags === undefined || type === undefined) return [];
     const names = { root: unescape(root), point: unescape(point), source: unescape(source ?? "") };
-    return [{ device, type, ...names, options: (options ?? "").split(",") }];
+    return [{ id: Number(id), device, type, ...names, flags: flags.split(","), options: (options ?? "").split(",") }];
   });
 }
 
 /** The mount that a path lies on. */
-export function mountOf(mounts: readonly Mount[], path: string): Mount | null {
-  let best: Mount | null = null;
+export function mountOf<Found extends Mount>(mounts: readonly Found[], path: string): Found | null {
+  let best: Found | null = null;
   for (const mount of mounts) {
     const below = mount.point === "/" || path === mount.point || path.startsWith(`${mount.point}/`);
     if (below && (best === null || mount.point.length >= best.point.length)) best = mount;

@@ -42,6 +42,19 @@ const VERDICTS: readonly Verdict[] = [
     outcome: "refused",
     advice: "; register the runtime in /etc/docker/daemon.json of that host (`docker info` lists those it knows)",
   },
+  {
+    pattern: /error looking up volume plugin|error getting volume driver|could not load volume driver/i,
+    code: "volume-driver-missing",
+    retry: "transient",
+    outcome: "refused",
+    advice: "; install the plugin on that host and start it (`docker info` lists those that Docker knows)",
+  },
+  {
+    pattern: /VolumeDriver\.|volume plugin \S+ refused|error while mounting volume|failed to mount local volume|error creating volume/i,
+    code: "volume-driver-failed",
+    retry: "transient",
+    outcome: "failed",
+  },
   { pattern: /docker-init/i, code: "no-capability", retry: "permanent", outcome: "refused" },
   {
     pattern: /endpoint|networkdriver|sandbox|network [^ ]+ not found|plugin "[^"]*" not found|iptables/i,

@@ -1,9 +1,19 @@
-import type { Container, ContainerLimits, Ulimit } from "../../core/desired.ts";
+import type { Container, ContainerLimits, Ulimit, Volume } from "../../core/desired.ts";
 import { LOG_BOUNDS } from "../../core/log-bounds.ts";
 import type { InstanceSpec } from "../../core/plan.ts";
 import { secretFilePath } from "../../core/secrets.ts";
 import type { ContainerSecrets, Endpoint, InstanceRef, StartRequest } from "../ports.ts";
-import { appName, containerLabels, infraName, instanceLabels, type Labels, type Owner, volumeName } from "./labels.ts";
+import {
+  appName,
+  containerLabels,
+  infraName,
+  instanceLabels,
+  type Labels,
+  type Owner,
+  slotLabels,
+  slotVolumeName,
+  volumeName,
+} from "./labels.ts";
 import { createLimits, type DockerLimits } from "./limits.ts";
 
 /** A create call: the container's name and the body. */
@@ -51,11 +61,16 @@ interface Mount {
   readonly Source: string;
   readonly Target: string;
   readonly ReadOnly: boolean;
+  /** For Docker to make the same volume again, should somebody have removed it. */
+  readonly VolumeOptions?: {
+    readonly DriverConfig: { readonly Name: string; readonly Options: Readonly<Record<string, string>> };
+    readonly Labels: Labels;
+  };
 }
 
 export interface VolumeBody {
   readonly Name: string;
-  readonly Driver: "local";
+  readonly Driver: string;
   readonly DriverOpts: Readonly<Record<string, string>>;
   readonly Labels: Labels;
 }
@@ -198,6 +213,14 @@ export function tmpfsVolumes({ owner, ref, request: { spec } }: InstanceParts): 
     }));
 }
 
+/** A volume of one of Docker's plugins, which the slot keeps. */
+export function pluginVolume(
+  { owner, ref }: Pick<InstanceParts, "owner" | "ref">,
+  { name, driver, options }: Extract<Volume, { readonly kind: "docker" }>,
+): VolumeBody {
+  return { Name: slotVolumeName(owner, ref, name), Driver: driver, DriverOpts: options, Labels: slotLabels(owner, ref, name) };
+}
+
 export function limitsOf(spec: InstanceSpec, container: string): ContainerLimits {
   return spec.live.containers[container]!;
 }
@@ -245,16 +268,25 @@ function infraVolumes({ ref, request: { spec } }: InstanceParts): Mount[] {
   }));
 }
 
-function appMounts({ ref, request }: InstanceParts, { name, mounts }: Container): Mount[] {
+function appMounts(parts: InstanceParts, { name, mounts }: Container): Mount[] {
+  const { request } = parts;
   const secrets = request.secrets.get(name)?.folders ?? [];
   const volumes = mounts.filter(({ path }) => !secrets.some(({ target }) => target === path));
   return [
     ...volumes.map(({ volume, path, readOnly }): Mount => {
-      const folder = request.volumes.get(volume);
-      const source =
-        folder === undefined ? { Type: "volume" as const, Source: volumeName(ref, volume) } : { Type: "bind" as const, Source: folder };
-      return { ...source, Target: path, ReadOnly: readOnly };
+      const isConfig = request.spec.template.volumes.some(({ name, kind }) => name === volume && kind === "config");
+      return { ...sourceOf(parts, volume), Target: path, ReadOnly: readOnly || isConfig };
     }),
     ...secrets.map(({ source, target }): Mount => ({ Type: "bind", Source: source, Target: target, ReadOnly: true })),
   ];
+}
+
+/** A folder of the host, a volume of a plugin, or one in memory. */
+function sourceOf(parts: InstanceParts, volume: string): Omit<Mount, "Target" | "ReadOnly"> {
+  const folder = parts.request.volumes.get(volume);
+  if (folder !== undefined) return { Type: "bind", Source: folder };
+  const declared = parts.request.spec.template.volumes.find(({ name }) => name === volume);
+  if (declared?.kind !== "docker") return { Type: "volume", Source: volumeName(parts.ref, volume) };
+  const { Name, Driver, DriverOpts, Labels } = pluginVolume(parts, declared);
+  return { Type: "volume", Source: Name, VolumeOptions: { DriverConfig: { Name: Driver, Options: DriverOpts }, Labels } };
 }

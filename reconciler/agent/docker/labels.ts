@@ -48,6 +48,16 @@ export function volumeName(ref: InstanceRef, volume: string): string {
   return `${prefix(ref)}.${volume}`;
 }
 
+/** Of a volume that belongs to the slot, whatever generation uses it. Docker's names are one space for all fleets of a host. */
+export function slotVolumeName({ fleet }: Owner, { set, index }: InstanceRef, volume: string): string {
+  return `setpoint.${fleet}.${set}-${index}.${volume}`;
+}
+
+/** Of such a volume. No generation: what removes an Instance does not find it. */
+export function slotLabels({ fleet }: Owner, { set, index }: InstanceRef, volume: string): Labels {
+  return { [FLEET_LABEL]: fleet, "setpoint.set": set, "setpoint.index": String(index), "setpoint.volume": volume };
+}
+
 /** True when the labels name this owner's fleet. */
 export function isOurs(labels: Labels | null | undefined, owner: Owner): boolean {
   return labels?.[FLEET_LABEL] === owner.fleet;
@@ -63,9 +73,9 @@ export function instanceLabels(owner: Owner, ref: InstanceRef): Labels {
   };
 }
 
-/** `filters` of a list call: exactly these labels. */
-export function labelFilter(labels: Labels): { readonly filters: string } {
-  return { filters: JSON.stringify({ label: Object.entries(labels).map(([key, value]) => `${key}=${value}`) }) };
+/** `filters` of a list call: exactly these labels, and what else is asked for. */
+export function labelFilter(labels: Labels, rest: Readonly<Record<string, readonly string[]>> = {}): { readonly filters: string } {
+  return { filters: JSON.stringify({ label: Object.entries(labels).map(([key, value]) => `${key}=${value}`), ...rest }) };
 }
 
 /** Labels of one container: everything an observation needs and the engine does not know by itself. */

@@ -17,6 +17,7 @@ import type { InfraImages } from "./infra-image.ts";
 import { isOurs, type Labels, type OwnedLabels, type Owner } from "./labels.ts";
 import { hasLimits, updateBody } from "./limits.ts";
 import { writeHosts, writeResolvConf } from "./name-files.ts";
+import { ensurePluginVolumes } from "./plugin-volumes.ts";
 import { sharesNetwork } from "./processes.ts";
 import { retire } from "./stop.ts";
 
@@ -80,6 +81,7 @@ export async function prepare(host: Host, ref: InstanceRef, request: StartReques
   const ownSeccomp = infra.entrypoint !== null && host.hasDefaultSeccomp();
   const parts = { owner: host.owner, ref, request, infra: { ...infra, ownSeccomp }, resolvConf, hosts: null };
   for (const volume of tmpfsVolumes(parts)) await ensureVolume(host, volume, signal);
+  await ensurePluginVolumes(host.api, parts, signal);
   return parts;
 }
 

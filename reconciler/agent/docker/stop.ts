@@ -60,7 +60,8 @@ export async function removeInstance(api: Api, owner: Owner, folder: string, ref
   const members = await listMembers(api, owner, ref, signal);
   await Promise.all(members.filter(({ role }) => role === "app").map(({ id }) => remove(api, id, signal)));
   for (const { id } of members.filter(({ role }) => role === "infra")) await remove(api, id, signal);
-  const query = labelFilter(instanceLabels(owner, ref));
+  // Of other drivers none is the Instance's own, and a plugin that hangs would hang the list.
+  const query = labelFilter(instanceLabels(owner, ref), { driver: ["local"] });
   const { Volumes } = await api.call<{ Volumes: readonly { Name: string }[] | null }>({ method: "GET", path: "/volumes", query, signal });
   for (const { Name } of Volumes ?? []) await removeVolume(api, Name, signal);
   await removeHosts(folder, ref);

@@ -1,9 +1,9 @@
-import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, rmSync } from "node:fs";
-import { open, rename } from "node:fs/promises";
+import { mkdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { UserError } from "../../core/errors/user-error.ts";
 import { contentHash } from "../../core/hash.ts";
 import { createRounds } from "../rounds.ts";
+import { syncFolder, writeDurably } from "./durable.ts";
 
 /** One small JSON file per concern; written whole, so that a reader finds the old one or the new one. */
 export interface StateFiles {
@@ -42,7 +42,7 @@ export function openStateFiles(folder: string): StateFiles {
     dirty.clear();
     writing = true;
     try {
-      await Promise.all(batch.map(([concern, content]) => writeDurably(folder, concern, content())));
+      await Promise.all(batch.map(([concern, content]) => save(folder, concern, content())));
       syncFolder(folder);
     } catch (error) {
       // The next save tries these again.
@@ -64,27 +64,9 @@ export function openStateFiles(folder: string): StateFiles {
   };
 }
 
-/** Through a file of its own that is renamed over the old one. */
-async function writeDurably(folder: string, concern: string, data: unknown): Promise<void> {
-  const path = filePath(folder, concern);
+async function save(folder: string, concern: string, data: unknown): Promise<void> {
   const envelope: Envelope = { kind: "setpoint-agent-state", format: FORMAT, concern, hash: contentHash(data), data };
-  const file = await open(`${path}.new`, "w", 0o600);
-  try {
-    await file.writeFile(`${JSON.stringify(envelope)}\n`);
-    await file.sync();
-  } finally {
-    await file.close();
-  }
-  await rename(`${path}.new`, path);
-}
-
-function syncFolder(folder: string): void {
-  const handle = openSync(folder, "r");
-  try {
-    fsyncSync(handle);
-  } finally {
-    closeSync(handle);
-  }
+  await writeDurably(filePath(folder, concern), `${JSON.stringify(envelope)}\n`, 0o600);
 }
 
 function readEnvelope(folder: string, concern: string): unknown {

@@ -9,8 +9,10 @@ export interface VolumeOwner {
 }
 
 /** One technology of volumes, with its part of the trash. Calls are as those of the port, for what this driver has. */
-export interface VolumeDriver extends Omit<Volumes, "mount"> {
+export interface VolumeDriver extends Omit<Volumes, "mount" | "follow"> {
   readonly kind: ObservedVolume["kind"];
+  /** As the port; absent where nothing depends on it. */
+  follow?: Volumes["follow"];
   /** Makes one volume usable; resolves to the folder that containers see. `owner` null: whoever sees a fresh volume may write. */
   mount(ref: VolumeRef, owner: VolumeOwner | null, signal: AbortSignal): Promise<string>;
 }

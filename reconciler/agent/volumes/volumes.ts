@@ -18,6 +18,9 @@ export function createVolumes(drivers: readonly VolumeDriver[]): Volumes {
     },
     apply: (settings, signal) => each(drivers, (driver) => driver.apply(settings, signal)),
     look: (signal) => each(drivers, (driver) => driver.look(signal)),
+    follow(users) {
+      for (const driver of drivers) driver.follow?.(users);
+    },
     measure: (signal) => each(drivers, (driver) => driver.measure(signal)),
     volumes: () => drivers.flatMap((driver) => driver.volumes()).sort(compareVolumes),
     trash: () => drivers.flatMap((driver) => driver.trash()).sort(compareTrash),

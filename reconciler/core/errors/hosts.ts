@@ -146,6 +146,10 @@ export const HOST_ERRORS = {
     what: "A container that was removed can still be seen on the host.",
     fix: "Nothing: the step is tried again. If it stays, remove the container by hand with `docker rm -f`.",
   },
+  "storage-missing": {
+    what: "The folder for volumes on a host is not the one that held volumes before: its disk is not mounted, or it is another one. Nothing is made in its place.",
+    fix: "Mount the disk; all goes on by itself. If what it held is lost for good, delete the file that the message names and start the agent again.",
+  },
   unhealthy: {
     what: "An Instance did not become healthy in time.",
     fix: "Look at the message of the health check and the container's log; correct the check, its `startPeriod` or the image.",
@@ -157,6 +161,18 @@ export const HOST_ERRORS = {
   "volume-damaged": {
     what: "The file system of a volume is damaged or was made read-only after errors; it is not used until a person has had it repaired.",
     fix: "Stop what uses it, unmount it, run the command of the message on that host (a backup first), and let the step be tried again.",
+  },
+  "volume-differs": {
+    what: "A volume of one of Docker's plugins is there with another driver or other options than the Set asks for; it is never removed to make another.",
+    fix: "Write driver and options as the volume has them (`docker volume inspect NAME` on that host shows them), or give the volume another name in the Set. Or save its data and remove it by hand: `docker volume rm NAME`.",
+  },
+  "volume-driver-failed": {
+    what: "A volume plugin of Docker refused a volume, could not mount it, or did not answer.",
+    fix: "Read the plugin's own words in the message and its log on that host; correct the volume's options in the Set, or mend what the plugin needs (its server, its network). The step is tried again.",
+  },
+  "volume-driver-missing": {
+    what: "Docker on the host does not know the volume plugin that the Set asks for.",
+    fix: "Install the plugin on that host and start it (`docker plugin install`, or the plugin's own unit), or let the Set ask for other hosts by placement.hostLabels. The step is tried again by itself.",
   },
   "volume-exists": {
     what: "A volume was to come back from the trash into a slot that has one of that name.",

@@ -1,8 +1,9 @@
-import type { DesiredHost } from "../../core/desired.ts";
+import type { DesiredHost, DesiredSet } from "../../core/desired.ts";
 import type { HostObservation } from "../../core/observation.ts";
 import type { PlanInput } from "../../core/plan.ts";
 import { slotKey } from "../../core/ids.ts";
 import type { HostIndex, Unusable } from "../place/host-index.ts";
+import { heldBytes } from "../volumes/on-host.ts";
 import { setHostFacts, setHostUsable } from "../place/reservations.ts";
 import { brakedPools, heldReason, hostStatus, lacksEngine, reachesNow, type HostReach, type HostStatus } from "./host-status.ts";
 
@@ -15,6 +16,8 @@ export interface HostTable {
   readonly engineless: Set<string>;
   /** Those of them that are heard and whose storage needs a person. */
   readonly troubledStorage: Set<string>;
+  /** Names of hosts with a volume over its soft limit. */
+  readonly overfull: Set<string>;
   /** Those of them that showed trash. */
   readonly trashed: Set<string>;
   braked: ReadonlyMap<string, { readonly silent: number; readonly hosts: number }>;
@@ -34,6 +37,7 @@ export function createHostTable(): HostTable {
     silent: new Set(),
     engineless: new Set(),
     troubledStorage: new Set(),
+    overfull: new Set(),
     trashed: new Set(),
     braked: new Map(),
   };
@@ -68,6 +72,7 @@ function setStatus(table: HostTable, status: HostStatus): void {
   toggle(table.silent, status.name, status.reach !== "ok");
   toggle(table.engineless, status.name, lacksEngine(status));
   toggle(table.troubledStorage, status.name, status.reach === "ok" && (status.observation?.storageProblem ?? "") !== "");
+  toggle(table.overfull, status.name, status.reach === "ok" && status.observation!.volumes.some((volume) => volume.readOnly === true));
   toggle(table.trashed, status.name, (status.observation?.trash.length ?? 0) > 0);
 }
 
@@ -75,6 +80,7 @@ function dropStatus(table: HostTable, name: string): boolean {
   table.silent.delete(name);
   table.engineless.delete(name);
   table.troubledStorage.delete(name);
+  table.overfull.delete(name);
   table.trashed.delete(name);
   return table.statuses.delete(name);
 }
@@ -112,6 +118,7 @@ export function indexHost(index: HostIndex, status: HostStatus, observationChang
       capacity: observation.capacity,
       capabilities: observation.capabilities,
       images: observation.images,
+      trashBytes: heldBytes(observation.trash),
     });
   }
 }
@@ -165,4 +172,12 @@ export function zonesByPool(hosts: readonly DesiredHost[]): ReadonlyMap<string, 
     else known.add(host.zone);
   }
   return zones;
+}
+
+/** In how many zones the Set may live. */
+export function zonesOf(zones: ReadonlyMap<string, ReadonlySet<string>>, set: DesiredSet): number {
+  if (set.pools.length === 1 && set.placement.zones.length === 0) return zones.get(set.pools[0]!)?.size ?? 0;
+  const all = new Set(set.pools.flatMap((pool) => [...(zones.get(pool) ?? [])]));
+  const only = set.placement.zones;
+  return only.length === 0 ? all.size : only.filter((zone) => all.has(zone)).length;
 }

@@ -1,8 +1,10 @@
+import { join } from "node:path";
 import { createAgent, type Agent } from "../../../reconciler/agent/agent.ts";
 import type { HostSettings } from "../../../reconciler/core/host-settings.ts";
 import type { HostObservation } from "../../../reconciler/core/observation.ts";
 import type { ActionResult, WatchLine } from "../../../reconciler/core/agent-wire.ts";
 import type { Action, InstanceSpec } from "../../../reconciler/core/plan.ts";
+import { createConfigFiles } from "../../../reconciler/agent/volumes/config/config-files.ts";
 import { createVolumes } from "../../../reconciler/agent/volumes/volumes.ts";
 import { createVirtualClock, type VirtualClock } from "../../../reconciler/sim/virtual-clock.ts";
 import { bringUpSteps, spec, type step } from "../../sim/fixtures.ts";
@@ -54,6 +56,7 @@ export class Bench {
       probe,
       secrets,
       volumes,
+      configs: createConfigFiles(join(folder, "config")),
       machine,
       clock: this.clock,
       log: logger,

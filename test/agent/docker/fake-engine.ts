@@ -142,6 +142,11 @@ export class FakeEngine {
       if (!this.volumes.has(volume.Name)) this.volumes.set(volume.Name, volume);
       return reply(response, 201, this.volumes.get(volume.Name));
     }
+    if (method === "GET" && kind === "volumes") {
+      const volume = this.volumes.get(key!) as { DriverOpts?: unknown } | undefined;
+      if (volume === undefined) return reply(response, 404, { message: `get ${key}: no such volume` });
+      return reply(response, 200, { ...volume, Options: volume.DriverOpts, Scope: "local" });
+    }
     if (method === "DELETE" && kind === "volumes")
       return reply(response, this.volumes.delete(key!) ? 204 : 404, { message: "no such volume" });
     if (route === "POST /containers/create") return this.#create(call, response);

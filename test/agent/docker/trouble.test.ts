@@ -46,6 +46,8 @@ describe("the engine's words", () => {
     [500, "open /proc/sys/net/ipv4/nope: no such file or directory", "option-refused", "permanent", "failed"],
     [400, 'invalid CapAdd: unknown capability: "CAP_NOPE"', "option-refused", "permanent", "failed"],
     [409, "remove v: volume is in use - [abc]", "in-use", "transient", "failed"],
+    [500, "error while mounting volume '/v': VolumeDriver.Mount: no such device", "volume-driver-failed", "transient", "failed"],
+    [500, "create v: volume plugin nfs refused v: permission denied", "volume-driver-failed", "transient", "failed"],
     [404, "No such container: abc", "not-found", "transient", "refused"],
     [400, "invalid hostname", "engine-failed", "permanent", "failed"],
     [500, "something new", "engine-failed", "transient", "failed"],

@@ -12,7 +12,7 @@ export function callPlugin(socketPath: string, path: string, body?: unknown): Pr
   const text = body === undefined ? "" : JSON.stringify(body);
   const headers = { host: "", accept: "application/vnd.docker.plugins.v1.2+json", "content-length": Buffer.byteLength(text) };
   return new Promise((resolve, reject) => {
-    const call = request({ socketPath, path, method: "POST", headers }, (response) => {
+    const call = request({ agent: false, socketPath, path, method: "POST", headers }, (response) => {
       const chunks: Buffer[] = [];
       response.on("data", (chunk: Buffer) => chunks.push(chunk));
       response.on("end", () => {

@@ -3,7 +3,8 @@ import { once } from "node:events";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { Network } from "../../../reconciler/agent/ports.ts";
 import { portCookie } from "../../../reconciler/agent/network/ovs/flows.ts";
-import { servePlugin } from "../../../reconciler/agent/network/plugin/plugin-server.ts";
+import { servePlugin } from "../../../reconciler/agent/docker-plugin/plugin-server.ts";
+import { networkCalls } from "../../../reconciler/agent/network/plugin/protocol.ts";
 import { callPlugin, FakeDocker } from "./docker-calls.ts";
 import { FakeHost, port, SETTINGS, soon } from "./fake-host.ts";
 
@@ -168,7 +169,7 @@ describe("refusals are sentences", () => {
     const never = (): Promise<never> => new Promise(() => {});
     const handler = { create: never, join: never, leave: never, remove: never, joined: () => {} };
     const log = { info: () => {}, warn: () => {}, error: () => {} };
-    const server = await servePlugin(socket, handler, log, 50);
+    const server = await servePlugin(socket, networkCalls(handler, 50), log);
     const answer = await callPlugin(socket, "/NetworkDriver.Leave", { EndpointID: ID });
     expect(answer).toEqual({ status: 500, body: { Err: "the host's network tools did not finish within 0.05 s" } });
     await server.close();
@@ -179,7 +180,7 @@ describe("refusals are sentences", () => {
     const earlier = createServer().listen(socket);
     await once(earlier, "listening");
     const handler = { create: null, join: null, leave: null, remove: null, joined: null } as never;
-    const server = await servePlugin(socket, handler, { info: () => {}, warn: () => {}, error: () => {} });
+    const server = await servePlugin(socket, networkCalls(handler), { info: () => {}, warn: () => {}, error: () => {} });
     expect((await callPlugin(socket, "/Plugin.Activate")).status).toBe(200);
     await server.close();
     earlier.close();

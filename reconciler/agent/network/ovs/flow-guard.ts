@@ -1,4 +1,4 @@
-import { createTurns, type InTurn } from "../in-turn.ts";
+import { createTurns, type InTurn } from "../../in-turn.ts";
 import {
   announceAll,
   bridgeFlows,

@@ -6,11 +6,11 @@ import type { RunCommand } from "../../commands.ts";
 import { type DockerNetworks, EngineUnreachable } from "../docker-networks.ts";
 import { dockerNetworkName, type NetworkDriver } from "../driver.ts";
 import type { HostFiles } from "../host-files.ts";
-import { type PluginServer, servePlugin } from "../plugin/plugin-server.ts";
-import { OPTION } from "../plugin/protocol.ts";
+import { type PluginServer, servePlugin } from "../../docker-plugin/plugin-server.ts";
+import { networkCalls, OPTION } from "../plugin/protocol.ts";
 import type { EndpointRecord, StateFile } from "../state.ts";
 import { canLimit } from "../tc/probe.ts";
-import { createTurns } from "../in-turn.ts";
+import { createTurns } from "../../in-turn.ts";
 import { FlowGuard } from "./flow-guard.ts";
 import { parseLinkCounters } from "../links.ts";
 import { Repairer } from "./repairer.ts";
@@ -65,7 +65,7 @@ export class OvsDriver implements NetworkDriver {
 
   /** The plugin is served first: Docker may be waiting for it, and what needs no switch works without. */
   async apply(_settings: NetworkSettings, signal: AbortSignal): Promise<void> {
-    this.#server ??= servePlugin(this.#parts.pluginSocket, this.#wiring, this.#parts.log);
+    this.#server ??= servePlugin(this.#parts.pluginSocket, networkCalls(this.#wiring), this.#parts.log);
     await this.#server.catch((error: unknown) => {
       this.#server = null;
       const text = `the plugin socket ${this.#parts.pluginSocket} can't be opened: ${describeError(error)}; the agent must run as root`;

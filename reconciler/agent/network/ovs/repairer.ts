@@ -3,7 +3,7 @@ import type { RunCommand } from "../../commands.ts";
 import type { HostFiles } from "../host-files.ts";
 import type { EndpointRecord, StateFile } from "../state.ts";
 import { LIST_LIMITS, limitLink, parseLimits } from "../tc/shaping.ts";
-import { createTurns } from "../in-turn.ts";
+import { createTurns } from "../../in-turn.ts";
 import type { FlowGuard } from "./flow-guard.ts";
 import { portCookie } from "./flows.ts";
 import { parseLinkCounters, setLink } from "../links.ts";

@@ -1,5 +1,7 @@
+import { type PluginBody, type PluginCalls, recordOf, textOf } from "../../docker-plugin/plugin-calls.ts";
+
 /*
- * Docker's network plugin protocol (libnetwork remote driver): POST with a JSON body, `{Err}` for a refusal. Docker never names the container:
+ * Docker's network plugin protocol (libnetwork remote driver). Docker never names the container:
  * what tells which Instance it is comes in the options of its endpoint, which Docker keeps with the container and sends at every start.
  */
 
@@ -41,36 +43,44 @@ export interface EndpointHandler {
   remove(endpointId: string, signal: AbortSignal): Promise<void>;
 }
 
-type Call = (body: Body, handler: EndpointHandler, signal: AbortSignal) => Promise<object> | object;
-type Body = Readonly<Record<string, unknown>>;
-
-/** Every call of the protocol, by path. */
-export const CALLS: Readonly<Record<string, Call>> = {
-  "/Plugin.Activate": () => ({ Implements: ["NetworkDriver"] }),
-  "/NetworkDriver.GetCapabilities": () => ({ Scope: "local", ConnectivityScope: "local" }),
-  "/NetworkDriver.CreateNetwork": () => ({}),
-  "/NetworkDriver.DeleteNetwork": () => ({}),
-  "/NetworkDriver.CreateEndpoint": createEndpoint,
-  "/NetworkDriver.EndpointOperInfo": () => ({ Value: {} }),
-  "/NetworkDriver.Join": join,
-  "/NetworkDriver.ProgramExternalConnectivity": () => ({}),
-  "/NetworkDriver.RevokeExternalConnectivity": () => ({}),
-  "/NetworkDriver.Leave": async (body, handler, signal) => {
-    await handler.leave(textOf(body, "EndpointID"), signal);
-    return {};
-  },
-  "/NetworkDriver.DeleteEndpoint": async (body, handler, signal) => {
-    await handler.remove(textOf(body, "EndpointID"), signal);
-    return {};
-  },
-  "/NetworkDriver.DiscoverNew": () => ({}),
-  "/NetworkDriver.DiscoverDelete": () => ({}),
-};
-
+/** Docker waits for ever for an answer, and holds the container's lock meanwhile. */
+const DEADLINE_MS = 5_000;
 /** The path after whose reply the handler hears `joined`. */
-export const JOIN_PATH = "/NetworkDriver.Join";
+const JOIN_PATH = "/NetworkDriver.Join";
 
-async function createEndpoint(body: Body, handler: EndpointHandler, signal: AbortSignal): Promise<object> {
+/** Every call of the protocol, for this handler. */
+export function networkCalls(handler: EndpointHandler, deadlineMs = DEADLINE_MS): PluginCalls {
+  return {
+    kind: "network",
+    deadlineMs,
+    calls: {
+      "/Plugin.Activate": () => ({ Implements: ["NetworkDriver"] }),
+      "/NetworkDriver.GetCapabilities": () => ({ Scope: "local", ConnectivityScope: "local" }),
+      "/NetworkDriver.CreateNetwork": () => ({}),
+      "/NetworkDriver.DeleteNetwork": () => ({}),
+      "/NetworkDriver.CreateEndpoint": (body, signal) => createEndpoint(body, handler, signal),
+      "/NetworkDriver.EndpointOperInfo": () => ({ Value: {} }),
+      [JOIN_PATH]: (body, signal) => join(body, handler, signal),
+      "/NetworkDriver.ProgramExternalConnectivity": () => ({}),
+      "/NetworkDriver.RevokeExternalConnectivity": () => ({}),
+      "/NetworkDriver.Leave": async (body, signal) => {
+        await handler.leave(textOf(body, "EndpointID"), signal);
+        return {};
+      },
+      "/NetworkDriver.DeleteEndpoint": async (body, signal) => {
+        await handler.remove(textOf(body, "EndpointID"), signal);
+        return {};
+      },
+      "/NetworkDriver.DiscoverNew": () => ({}),
+      "/NetworkDriver.DiscoverDelete": () => ({}),
+    },
+    answered(path, body) {
+      if (path === JOIN_PATH) handler.joined(textOf(body, "EndpointID"));
+    },
+  };
+}
+
+async function createEndpoint(body: PluginBody, handler: EndpointHandler, signal: AbortSignal): Promise<object> {
   const request = readEndpoint(body);
   const { address, mac } = await handler.create(request, signal);
   // Docker refuses an answer for what it gave itself.
@@ -79,12 +89,12 @@ async function createEndpoint(body: Body, handler: EndpointHandler, signal: Abor
   };
 }
 
-async function join(body: Body, handler: EndpointHandler, signal: AbortSignal): Promise<object> {
+async function join(body: PluginBody, handler: EndpointHandler, signal: AbortSignal): Promise<object> {
   const { link, gateway } = await handler.join(textOf(body, "EndpointID"), textOf(body, "SandboxKey"), signal);
   return { InterfaceName: { SrcName: link, DstPrefix: "eth" }, Gateway: gateway, DisableGatewayService: true };
 }
 
-function readEndpoint(body: Body): EndpointRequest {
+function readEndpoint(body: PluginBody): EndpointRequest {
   const options = recordOf(body, "Options");
   const wanted = recordOf(body, "Interface");
   if (textOf(options, OPTION.set) === "") {
@@ -100,15 +110,4 @@ function readEndpoint(body: Body): EndpointRequest {
     wantedAddress: textOf(wanted, "Address"),
     wantedMac: textOf(wanted, "MacAddress"),
   };
-}
-
-/** Empty when it is not there. */
-export function textOf(record: Body, name: string): string {
-  const value = record[name];
-  return typeof value === "string" ? value : "";
-}
-
-function recordOf(record: Body, name: string): Body {
-  const value = record[name];
-  return typeof value === "object" && value !== null ? (value as Body) : {};
 }

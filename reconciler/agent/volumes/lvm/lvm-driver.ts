@@ -5,7 +5,7 @@ import type { ObservedVolume, TrashedVolume } from "../../../core/observation.ts
 import { Lanes } from "../../apply/lanes.ts";
 import type { Mount } from "../../cgroup/mounts.ts";
 import { type Command, CommandError, type RunCommand } from "../../commands.ts";
-import { createTurns } from "../../network/in-turn.ts";
+import { createTurns } from "../../in-turn.ts";
 import { type Log, StepError, type TrashNote, type VolumeRef, type VolumeRequest } from "../../ports.ts";
 import { createRounds } from "../../rounds.ts";
 import type { VolumeDriver, VolumeOwner } from "../driver.ts";

@@ -1,12 +1,10 @@
 import { chmodSync, mkdirSync, rmSync } from "node:fs";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { dirname } from "node:path";
-import { describeError } from "../../../sys/log.ts";
-import type { Log } from "../../ports.ts";
-import { CALLS, JOIN_PATH, textOf, type EndpointHandler } from "./protocol.ts";
+import { describeError } from "../../sys/log.ts";
+import type { Log } from "../ports.ts";
+import type { PluginCalls } from "./plugin-calls.ts";
 
-/** Docker waits for ever for an answer, and holds the container's lock meanwhile. */
-const DEADLINE_MS = 5_000;
 const MAX_BODY_BYTES = 1024 * 1024;
 const CONTENT_TYPE = "application/vnd.docker.plugins.v1.2+json";
 
@@ -15,13 +13,13 @@ export interface PluginServer {
   close(): Promise<void>;
 }
 
-/** Listens on the socket; one left behind by an earlier run is replaced. */
-export async function servePlugin(socketPath: string, handler: EndpointHandler, log: Log, deadlineMs = DEADLINE_MS): Promise<PluginServer> {
+/** Listens on the socket, whose name without `.sock` is the plugin's for Docker; one left behind by an earlier run is replaced. */
+export async function servePlugin(socketPath: string, plugin: PluginCalls, log: Log): Promise<PluginServer> {
   const closing = new AbortController();
   const server = createServer((request, response) => {
-    const signal = AbortSignal.any([closing.signal, AbortSignal.timeout(deadlineMs)]);
-    answer(request, response, handler, signal).catch((error: unknown) => {
-      log.warn({ error, path: request.url }, "a call of Docker's network plugin could not be answered");
+    const signal = AbortSignal.any([closing.signal, AbortSignal.timeout(plugin.deadlineMs)]);
+    answer(request, response, signal).catch((error: unknown) => {
+      log.warn({ error, path: request.url }, `a call of Docker's ${plugin.kind} plugin could not be answered`);
       response.destroy();
     });
   });
@@ -38,18 +36,18 @@ export async function servePlugin(socketPath: string, handler: EndpointHandler, 
       }),
   };
 
-  /** Every call is answered by the deadline, also when the handler is stuck. */
-  async function answer(request: IncomingMessage, response: ServerResponse, handler: EndpointHandler, signal: AbortSignal): Promise<void> {
+  /** Every call is answered by the deadline, also when the plugin is stuck. */
+  async function answer(request: IncomingMessage, response: ServerResponse, signal: AbortSignal): Promise<void> {
     const path = request.url ?? "";
     const body = await readBody(request);
-    const call = CALLS[path];
-    if (call === undefined) return send(response, 404, { Err: `Setpoint's network driver does not know ${path}` });
+    const call = plugin.calls[path];
+    if (call === undefined) return send(response, 404, { Err: `Setpoint's ${plugin.kind} driver does not know ${path}` });
     try {
-      const result = await endAt(signal, deadlineMs, async () => call(body, handler, signal));
+      const result = await endAt(signal, plugin, async () => call(body, signal));
       send(response, 200, result);
-      if (path === JOIN_PATH) handler.joined(textOf(body, "EndpointID"));
+      plugin.answered?.(path, body);
     } catch (error) {
-      log.warn({ error, path }, "Docker's network plugin refused a call");
+      log.warn({ error, path }, `Docker's ${plugin.kind} plugin refused a call`);
       send(response, 500, { Err: describeError(error) });
     }
   }
@@ -66,12 +64,12 @@ function listen(server: Server, path: string): Promise<void> {
 }
 
 /** What `run` gives, or a sentence when the signal comes first. */
-function endAt<Result>(signal: AbortSignal, deadlineMs: number, run: () => Promise<Result>): Promise<Result> {
+function endAt<Result>(signal: AbortSignal, { kind, deadlineMs }: PluginCalls, run: () => Promise<Result>): Promise<Result> {
   return new Promise((resolve, reject) => {
     const end = (): void => {
       const stopping = (signal.reason as Error).name !== "TimeoutError";
       reject(
-        new Error(stopping ? "the agent is stopping; try again" : `the host's network tools did not finish within ${deadlineMs / 1000} s`),
+        new Error(stopping ? "the agent is stopping; try again" : `the host's ${kind} tools did not finish within ${deadlineMs / 1000} s`),
       );
     };
     signal.addEventListener("abort", end, { once: true });
