@@ -5,6 +5,7 @@ import { parseMounts } from "../../agent/cgroup/mounts.ts";
 import { createDockerEngine } from "../../agent/docker/engine.ts";
 import { StepError, type EngineFacts } from "../../agent/ports.ts";
 import { refuseExposed } from "../../agent/secrets/source.ts";
+import type { HostFinding } from "../../core/host-finding.ts";
 import { formatBytesRounded } from "../../core/units.ts";
 import { createSystemClock } from "../../sys/clock.ts";
 import { exec } from "../../sys/exec.ts";
@@ -19,17 +20,8 @@ export interface CheckOptions {
   readonly output: "text" | "json";
 }
 
-/** One thing a host has or lacks. */
-interface Finding {
-  readonly part: string;
-  readonly state: "present" | "lacking" | "advice";
-  /** What was found, or what is not possible without it. */
-  readonly found: string;
-  /** The command or setting that mends it; empty when nothing is to do. */
-  readonly fix: string;
-}
-
-const COLUMNS: readonly Column<Finding>[] = [
+/** Columns of what was found on a host. */
+export const FINDING_COLUMNS: readonly Column<HostFinding>[] = [
   { title: "part", cell: (row) => row.part, whole: true },
   { title: "state", cell: (row) => row.state, whole: true },
   { title: "found", cell: (row) => row.found },
@@ -55,11 +47,11 @@ export async function check(terminal: Terminal, options: CheckOptions): Promise<
     checkSsh(),
   ];
   if (options.output === "json") await printValue(terminal.out, findings, "json");
-  else await printRows(terminal.out, findings, COLUMNS, "wide");
+  else await printRows(terminal.out, findings, FINDING_COLUMNS, "wide");
   return docker.works ? 0 : 1;
 }
 
-async function checkDocker({ docker }: CheckOptions): Promise<{ readonly works: boolean; readonly findings: readonly Finding[] }> {
+async function checkDocker({ docker }: CheckOptions): Promise<{ readonly works: boolean; readonly findings: readonly HostFinding[] }> {
   const part = "docker";
   if (!existsSync(docker))
     return lackingDocker(
@@ -89,18 +81,18 @@ function dockerFix(error: unknown): string {
   return code === "engine-unreachable" ? "systemctl start docker" : "systemctl restart docker";
 }
 
-function lackingDocker(found: string, fix: string): { readonly works: false; readonly findings: readonly Finding[] } {
+function lackingDocker(found: string, fix: string): { readonly works: false; readonly findings: readonly HostFinding[] } {
   return { works: false, findings: [{ part: "docker", state: "lacking", found, fix }] };
 }
 
-function liveRestore({ liveRestore }: EngineFacts): Finding {
+function liveRestore({ liveRestore }: EngineFacts): HostFinding {
   const part = "live-restore";
   if (liveRestore) return { part, state: "present", found: "containers outlive a restart of Docker", fix: "" };
   const fix = `"live-restore": true in /etc/docker/daemon.json, then systemctl reload docker`;
   return { part, state: "advice", found: "containers end whenever Docker restarts", fix };
 }
 
-async function checkSwitch(terminal: Terminal): Promise<Finding> {
+async function checkSwitch(terminal: Terminal): Promise<HostFinding> {
   const part = "ovs";
   const version = await run(terminal, "ovs-vsctl", "--version");
   if (version === null)
@@ -111,13 +103,13 @@ async function checkSwitch(terminal: Terminal): Promise<Finding> {
   return { part, state: "present", found: firstLine(version), fix: "" };
 }
 
-async function checkTc(terminal: Terminal): Promise<Finding> {
+async function checkTc(terminal: Terminal): Promise<HostFinding> {
   const version = await run(terminal, "tc", "-V");
   if (version === null) return { part: "tc", state: "lacking", found: "no rate limits", fix: "apt-get install iproute2" };
   return { part: "tc", state: "present", found: firstLine(version), fix: "" };
 }
 
-function checkIo({ dockerRoot }: CheckOptions): Finding {
+function checkIo({ dockerRoot }: CheckOptions): HostFinding {
   const part = "cgroup io";
   if (!existsSync(dockerRoot)) {
     const fix = "start Docker once, or name its data folder: --docker-root DIR";
@@ -145,7 +137,7 @@ function canLimitIo(dataRoot: string): boolean {
 }
 
 /** Room for images and containers; nothing to say where Docker has no folder yet. */
-function checkDisk({ dockerRoot }: CheckOptions): Finding[] {
+function checkDisk({ dockerRoot }: CheckOptions): HostFinding[] {
   const part = "disk";
   let freeBytes: number;
   try {
@@ -159,7 +151,7 @@ function checkDisk({ dockerRoot }: CheckOptions): Finding[] {
   return [{ part, state: "lacking", found, fix: "free space there, or give Docker another data-root" }];
 }
 
-async function checkLvm(terminal: Terminal): Promise<Finding> {
+async function checkLvm(terminal: Terminal): Promise<HostFinding> {
   const part = "lvm";
   const groups = await run(terminal, "vgs", "--noheadings", "-o", "vg_name");
   if (groups === null) return { part, state: "lacking", found: "no volumes of kind lvm", fix: "apt-get install lvm2" };
@@ -169,7 +161,7 @@ async function checkLvm(terminal: Terminal): Promise<Finding> {
   return { part, state: "present", found: `volume groups: ${names.join(", ")}`, fix: "" };
 }
 
-async function checkSecrets({ secrets }: CheckOptions): Promise<Finding> {
+async function checkSecrets({ secrets }: CheckOptions): Promise<HostFinding> {
   const part = "secrets";
   try {
     await refuseExposed(secrets, "this host");
@@ -183,7 +175,7 @@ async function checkSecrets({ secrets }: CheckOptions): Promise<Finding> {
   }
 }
 
-function checkSsh(): Finding {
+function checkSsh(): HostFinding {
   if (existsSync("/usr/sbin/sshd")) return { part: "ssh", state: "present", found: "the reconciler can come in", fix: "" };
   return {
     part: "ssh",
