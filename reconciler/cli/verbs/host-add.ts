@@ -30,14 +30,19 @@ interface Outcome {
 /** So many hosts get a release at once: one line to the network, and ssh's own cost for the processor. */
 const AT_ONCE = 4;
 
-/** `setpoint host add ssh://HOST...`: 0 when all hosts run the agent, 1 when one does not. */
-export async function hostAdd(terminal: Terminal, addresses: readonly string[], options: HostAddOptions): Promise<number> {
+/** `setpoint host add ssh://HOST...`: 0 when all hosts run the agent, 1 when one does not. `installation`: what they get. */
+export async function hostAdd(
+  terminal: Terminal,
+  addresses: readonly string[],
+  options: HostAddOptions,
+  installation = INSTALLATION,
+): Promise<number> {
   const hosts = addresses.map((agent) => ({ agent, address: readAddress(agent) }));
   refuseTwins(hosts.map(({ address }) => sshName(address)));
   if (options.name !== undefined && hosts.length > 1) {
     throw new UserError("usage", "--name is for one host, and several were given", "Leave it out: hosts are named as they are addressed.");
   }
-  const packer = createPacker(INSTALLATION);
+  const packer = createPacker(installation);
   const remotes = await openRemotes(definedOnly(terminal.env));
   try {
     const outcomes = await inParallel(hosts, AT_ONCE, async ({ agent, address }) => {

@@ -76,14 +76,14 @@ export const HOST_ADD_ERRORS = {
   },
   "host-add-systemd": {
     what: "The host is not run by systemd, and the agent is a systemd unit.",
-    fix: "Install the agent by hand (docs/HOSTS.md) and let the host's own init run it, before Docker.",
+    fix: "Install the agent by hand (reconciler/agent/systemd/README.md) and let the host's own init run it, before Docker.",
   },
   "host-add-timeout": {
     what: "A host was not added in the time given by --timeout, or before Ctrl-C.",
     fix: "Run it again, with more time if the network is slow: what was copied whole is not copied again, and the host runs what it ran before.",
   },
   "host-add-unreachable": {
-    what: "ssh has no connection to the host, or it broke.",
+    what: "There is no ssh connection to the host, or it broke.",
     fix: "Read ssh's own words in the message; `ssh HOST true` must work by hand.",
   },
 } as const satisfies Record<string, ErrorEntry>;

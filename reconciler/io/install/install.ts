@@ -1,5 +1,5 @@
 import { readFile } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { UserError } from "../../core/errors/user-error.ts";
 import type { HostFinding } from "../../core/host-finding.ts";
 import { answer, answersOf, judgeLogin, readInspection, type Answers, type Inspection, type Login, type Offer } from "./facts.ts";
@@ -106,7 +106,7 @@ const ABANDON_WITHIN_MS = 10_000;
 /** Removes what came in by halves; where that can't be done now, it is by a later installation. */
 async function abandon(remote: Remote, login: Login, incoming: string): Promise<void> {
   const command = [...login.asRoot, "rm", "-rf", "--", incoming];
-  await remote.run(command, { text: "" }, AbortSignal.timeout(ABANDON_WITHIN_MS)).catch(() => undefined);
+  await remote.run(command, NOTHING, AbortSignal.timeout(ABANDON_WITHIN_MS)).catch(() => undefined);
 }
 
 async function activate(
@@ -128,18 +128,18 @@ function changesOf(answers: Answers): readonly Change[] {
 }
 
 /** Asks the new agent's program, by the name under which a reconciler calls it. */
-async function checkHost(remote: Remote, login: Login, options: InstallOptions): Promise<readonly HostFinding[]> {
+async function checkHost(remote: Remote, { asRoot }: Login, options: InstallOptions): Promise<readonly HostFinding[]> {
   options.report("looks at what the host has");
-  const command = [...login.asRoot, "setpoint", "agent", "check", "-o", "json"];
-  const result = await remote.run(command, { text: "" }, options.signal);
-  if (result.exitCode === 127 || (login.asRoot.length > 0 && /command not found/.test(result.stderr))) {
+  const named = await remote.run(["setpoint", "--version"], NOTHING, options.signal);
+  if (named.exitCode === COMMAND_NOT_FOUND) {
     const message = `the agent runs on ${remote.name}, but \`setpoint\` is not on the PATH of its ssh logins, so no reconciler can reach it`;
     throw new UserError(
       "host-add-path",
       message,
-      `There: put ${PROGRAM.replace(/\/[^/]*$/, "")} on the PATH, or link ${PROGRAM} into /usr/bin`,
+      `There: put ${dirname(PROGRAM)} on the PATH of all logins, or link ${PROGRAM} into /usr/bin`,
     );
   }
+  const result = await remote.run([...asRoot, PROGRAM, "agent", "check", "-o", "json"], NOTHING, options.signal);
   try {
     // Before it may be whatever a login prints.
     return JSON.parse(/^\[\n {2}\{[^]*/m.exec(result.stdout)![0]) as readonly HostFinding[];
@@ -147,6 +147,9 @@ async function checkHost(remote: Remote, login: Login, options: InstallOptions):
     throw stepFailed(remote.name, "`setpoint agent check` gave no answer there", result);
   }
 }
+
+const COMMAND_NOT_FOUND = 127;
+const NOTHING = { text: "" };
 
 /** Runs one of the scripts beside this file; it is read from stdin, so that no word of it is a shell's argument. */
 async function script(

@@ -14,7 +14,7 @@ export function judgeObstacles(host: string, folder: string, { obstacles, presen
     throw new UserError(
       "host-add-systemd",
       `${host} is not run by systemd`,
-      "The agent is a systemd unit. Without it install by hand (docs/HOSTS.md) and let your own init run `setpoint agent`, before Docker.",
+      "The agent is a systemd unit. Without it install by hand (reconciler/agent/systemd/README.md) and let your own init run `setpoint agent`, before Docker.",
     );
   }
   if (lacks.length > 0) {

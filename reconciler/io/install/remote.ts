@@ -40,6 +40,8 @@ export interface Remotes {
 
 const MAX_OUTPUT_BYTES = 1024 * 1024;
 const GOODBYE_WITHIN_MS = 5_000;
+/** Longer than any host is slow: what counts is the exit code, and a command that failed may not pass for one that did not. */
+const EXIT_WITHIN_MS = 60_000;
 /** What ssh itself ends with when it has no connection. */
 const NO_CONNECTION = 255;
 
@@ -56,7 +58,12 @@ export async function openRemotes(environment: Readonly<Record<string, string>>)
         name,
         async run(command, input, signal) {
           spoken.set(name, address);
-          return await run(name, { program: "ssh", args: sshArgs(address, sockets, command), folder: "/", environment }, input, signal);
+          return await run(
+            name,
+            { program: "ssh", args: sshArgs(address, sockets, command), folder: "/", environment, exitWithinMs: EXIT_WITHIN_MS },
+            input,
+            signal,
+          );
         },
       };
     },
