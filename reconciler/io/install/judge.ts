@@ -60,11 +60,7 @@ export function judgeActivation(host: string, release: Release, result: RemoteRe
       if (answer(answers, "active") === release.id) return;
       throw stepFailed(host, "the agent could not be set up", result);
     case "run":
-      throw new UserError(
-        "host-add-node",
-        `Node ${release.node.version} does not run on ${host}: ${said}`,
-        "It needs a Linux with glibc 2.28 or newer (Debian 10, RHEL 8, Ubuntu 20.04), and a kernel and processor of its kind.",
-      );
+      throw new UserError("host-add-node", `Node ${release.node.version} does not run on ${host}: ${said}`, nodeHint(said));
     case "agent": {
       const back = answer(answers, "back");
       const message = `the agent of release ${release.id} did not start on ${host}${back === null ? "" : `, and ${back} runs again`}: ${said}`;
@@ -78,6 +74,19 @@ export function judgeActivation(host: string, release: Release, result: RemoteRe
       throw stepFailed(host, "a step of the installation failed", { ...result, stderr: said });
   }
 }
+
+function nodeHint(said: string): string {
+  const library = /(lib\S+?): cannot open shared object file/.exec(said)?.[1];
+  if (library !== undefined) return `There: apt-get install ${LIBRARIES[library] ?? library}, then try again.`;
+  return "It needs a Linux with glibc 2.28 or newer (Debian 10, RHEL 8, Ubuntu 20.04), and a processor of its kind.";
+}
+
+/** Debian's packages of the libraries that Node uses. */
+const LIBRARIES: Readonly<Record<string, string>> = {
+  "libstdc++.so.6": "libstdc++6",
+  "libgcc_s.so.1": "libgcc-s1",
+  "libatomic.so.1": "libatomic1",
+};
 
 function foreignProgram(host: string, path: string): UserError {
   return new UserError(
