@@ -73,6 +73,7 @@ esac
 const NODE = `#!/bin/sh
 case "$2 $3" in
   "--version ") echo VERSION ;;
+  "import("*) exit 0 ;;
   "agent check") printf '[\\n  {"part": "docker", "state": "lacking", "found": "nothing", "fix": "apt-get install docker.io"}\\n]\\n'; exit 1 ;;
   "agent ") while :; do sleep 1; done ;;
 esac

@@ -29,6 +29,16 @@ settle() {
   incoming=-
 }
 
+# Loads all of the agent's code without starting it: a release that lacks something is found out before the switch, and the agent, which then
+# starts from code that is compiled already, is away for a moment only.
+load() {
+  release=$folder/releases/$id
+  for node in "$release"/node_modules/node-linux-*/bin/node; do
+    NODE_COMPILE_CACHE=$release/node_modules/.cache/setpoint "$node" --eval "import('$release/reconciler/cli/verbs/agent.ts')" 2>&1
+    return
+  done
+}
+
 # link TARGET PATH: a symbolic link there, at once and without a moment without it. False: it was so before.
 link() {
   [ "$(readlink "$2")" = "$1" ] && return 1
@@ -79,6 +89,8 @@ flock -w 60 9 || fail busy "another setpoint host add works on this host"
 if [ -e "$program" ] && [ ! -L "$program" ]; then fail foreign "$program"; fi
 [ "$incoming" = - ] || settle
 [ -d "$folder/releases/$id" ] || fail step "the release $id is not there any more"
+
+if [ "$(running)" != "$id" ]; then text=$(load) || fail run "$text"; fi
 
 before=
 [ -L "$folder/current" ] && before=$(basename "$(readlink "$folder/current")")
