@@ -120,7 +120,9 @@ function argumentsOf({ image, accelerator, folder, disks, lan, ram, isResumed }:
 /** From `info usernet`, which lists the ports that the kernel chose. */
 function portsOf(told: string): { readonly control: number; readonly rig: number } {
   const port = (address: string): number => {
-    const found = new RegExp(`HOST_FORWARD\\]\\s+\\d+\\s+127\\.0\\.0\\.1\\s+(\\d+)\\s+${address.replaceAll(".", "\\.")}\\s+22\\b`).exec(told);
+    const found = new RegExp(`HOST_FORWARD\\]\\s+\\d+\\s+127\\.0\\.0\\.1\\s+(\\d+)\\s+${address.replaceAll(".", "\\.")}\\s+22\\b`).exec(
+      told,
+    );
     if (found === null) throw new Error(`QEMU forwards no port to ${address}:\n${told}`);
     return Number(found[1]);
   };

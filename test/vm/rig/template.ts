@@ -24,7 +24,13 @@ export async function ensureTemplate(kind: TemplateKind): Promise<Mould> {
   const image = await ensureImage();
   const accelerator = await findAccelerator(image);
   // A saved state fits only the QEMU that saved it.
-  const baseKey = keyOf(readFileSync(import.meta.filename), image.key, qemuVersion(), machineArguments(accelerator).join(" "), imageArchive());
+  const baseKey = keyOf(
+    readFileSync(import.meta.filename),
+    image.key,
+    qemuVersion(),
+    machineArguments(accelerator).join(" "),
+    imageArchive(),
+  );
   const base = await cached("base", baseKey, (folder) => make(folder, { image, accelerator }, bootBase));
   if (kind === "base") return { template: base, image, accelerator };
   const install = async (host: VmHost): Promise<void> => {
@@ -35,7 +41,11 @@ export async function ensureTemplate(kind: TemplateKind): Promise<Mould> {
   return { template, image, accelerator };
 }
 
-async function make(folder: string, { image, accelerator }: Omit<Mould, "template">, prepare: (host: VmHost) => Promise<void>): Promise<void> {
+async function make(
+  folder: string,
+  { image, accelerator }: Omit<Mould, "template">,
+  prepare: (host: VmHost) => Promise<void>,
+): Promise<void> {
   const knownHosts = join(folder, "known_hosts");
   writeKnownHosts(knownHosts, image);
   const place: VmPlace = {
@@ -90,4 +100,3 @@ const WARM_UP = [
   "tc qdisc add dev warm ingress",
   "ovs-vsctl del-br warm",
 ];
-
