@@ -89,7 +89,7 @@ describe("an upgrade", () => {
 
   test("whose agent does not start is taken back", async () => {
     const first = await host.add();
-    const failing = '#!/bin/sh\n[ "$2" = --version ]\n';
+    const failing = '#!/bin/sh\n[ "$2" != agent ]\n';
     host.release("1.1.0", failing);
     const error = await host.add().catch((reason: unknown) => reason);
     expect(error).toMatchObject({ code: "host-add-agent" });
@@ -112,6 +112,16 @@ describe("an upgrade", () => {
       message: "Node 24.0.0 does not run on root@fake: node: version 'GLIBC_2.28' not found",
     });
     expect([host.releases(), host.agent(), host.done()]).toEqual([[first.release.id], pid, []]);
+  });
+
+  test("that does not load there is not switched to", async () => {
+    const first = await host.add();
+    host.release("1.1.0", "#!/bin/sh\n[ $2 = --version ] || { echo 'Cannot find package x' >&2; exit 1; }\n");
+    await expect(host.add()).rejects.toMatchObject({
+      code: "host-add-package",
+      message: expect.stringMatching(/^release [0-9a-f]{16} does not load on root@fake: Cannot find package x$/),
+    });
+    expect(host.link("opt/setpoint/current")).toBe(`releases/${first.release.id}`);
   });
 
   test("that was interrupted between the switch and the start is finished by the next call", async () => {

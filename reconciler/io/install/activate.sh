@@ -90,7 +90,7 @@ if [ -e "$program" ] && [ ! -L "$program" ]; then fail foreign "$program"; fi
 [ "$incoming" = - ] || settle
 [ -d "$folder/releases/$id" ] || fail step "the release $id is not there any more"
 
-if [ "$(running)" != "$id" ]; then text=$(load) || fail run "$text"; fi
+if [ "$(running)" != "$id" ]; then text=$(load) || fail load "$text"; fi
 
 before=
 [ -L "$folder/current" ] && before=$(basename "$(readlink "$folder/current")")

@@ -61,6 +61,12 @@ export function judgeActivation(host: string, release: Release, result: RemoteRe
       throw stepFailed(host, "the agent could not be set up", result);
     case "run":
       throw new UserError("host-add-node", `Node ${release.node.version} does not run on ${host}: ${said}`, nodeHint(said));
+    case "load":
+      throw new UserError(
+        "host-add-package",
+        `release ${release.id} does not load on ${host}: ${said}`,
+        "This installation of setpoint is not whole; where it lies: npm ci",
+      );
     case "agent": {
       const back = answer(answers, "back");
       const message = `the agent of release ${release.id} did not start on ${host}${back === null ? "" : `, and ${back} runs again`}: ${said}`;
