@@ -96,9 +96,11 @@ test(
 test(
   "an upgrade sends what changed and restarts the agent, while a container runs on",
   async () => {
-    const container = await host.docker("run", "--detach", "--network", "none", "rig.test/sleeper:1");
+    const docker = async (...args: readonly string[]): Promise<string> =>
+      (await host.exec(["docker", ...args], { deadlineMs: PATIENCE_MS })).stdout.trim();
+    const container = await docker("run", "--detach", "--network", "none", "rig.test/sleeper:1");
     const started = (): Promise<string> =>
-      host.docker("inspect", "--format", "{{.State.Pid}} {{.State.StartedAt}} {{.RestartCount}}", container);
+      docker("inspect", "--format", "{{.State.Pid}} {{.State.StartedAt}} {{.RestartCount}}", container);
     const [before, pid] = [await started(), await property("setpoint-agent", "MainPID")];
     const { release, ...added } = await addAgain(newerInstallation());
     expect(added.changes).toEqual(["release", "restarted"]);
