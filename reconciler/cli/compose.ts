@@ -12,6 +12,7 @@ import { createHosts } from "../io/hosts/hosts.ts";
 import { createRemoteHosts } from "../io/hosts/remote-hosts.ts";
 import { openJournal } from "../io/store/journal.ts";
 import { openStateFolder, type StateFolder } from "./state-folder.ts";
+import { definedOnly } from "./terminal.ts";
 
 export interface ComposeOptions {
   readonly state: StateFolder;
@@ -60,10 +61,6 @@ export function compose({ state, fleet, source, clock, log, speed, environment, 
       journal.close();
     },
   };
-}
-
-function definedOnly(environment: Readonly<Record<string, string | undefined>>): Record<string, string> {
-  return Object.fromEntries(Object.entries(environment).filter((entry): entry is [string, string] => entry[1] !== undefined));
 }
 
 /** Builds Desired, and makes the simulated machines that it names before anybody asks for them. */

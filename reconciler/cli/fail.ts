@@ -7,19 +7,20 @@ import { paint, type Channel, type Terminal } from "./terminal.ts";
 /** Prints why a verb ended and returns its exit code, always 1. A stack goes to a file, never to the terminal. */
 export function printFailure(terminal: Terminal, error: unknown): number {
   if (error instanceof UserError) {
-    printError(terminal.err, error.code, error.message, error.hint);
+    terminal.err.write(failureLines(terminal.err, error));
     return 1;
   }
   const message = error instanceof Error ? error.message : String(error);
-  printError(terminal.err, "internal", `setpoint met something it does not know: ${firstLine(message)}`, keepDetails(error));
+  const unknown = `setpoint met something it does not know: ${firstLine(message)}`;
+  terminal.err.write(failureLines(terminal.err, { code: "internal", message: unknown, hint: keepDetails(error) }));
   return 1;
 }
 
 /** `error: MESSAGE [code]`, then what to do, indented. */
-function printError(channel: Channel, code: string, message: string, hint: string): void {
+export function failureLines(channel: Channel, { code, message, hint }: Pick<UserError, "code" | "message" | "hint">): string {
   const head = `${paint(channel, "red", "error:")} ${message} ${paint(channel, "dim", `[${code}]`)}\n`;
   const rest = hint === "" ? "" : `  ${hint.startsWith("usage:") ? hint : `hint: ${hint}`}\n`;
-  channel.write(head + rest);
+  return head + rest;
 }
 
 /** A line on stderr that is no error: what was assumed, where an answer comes from. */

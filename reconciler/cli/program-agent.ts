@@ -2,7 +2,7 @@ import { InvalidArgumentError, Option, type Command } from "commander";
 import { parseRate, UNIT_FORMS } from "../core/units.ts";
 import type { Finish } from "./finish.ts";
 import { outputOption } from "./options.ts";
-import type { Terminal } from "./terminal.ts";
+import { definedOnly, type Terminal } from "./terminal.ts";
 
 /** Verbs that run on a host: agent, agent dial, agent check. */
 export function addAgentVerbs(program: Command, terminal: Terminal, finish: Finish): void {
@@ -29,7 +29,11 @@ export function addAgentVerbs(program: Command, terminal: Terminal, finish: Fini
     .description("join stdin and stdout to the agent's socket; what a reconciler runs through ssh")
     .addOption(socketOption())
     .action((_options, command: Command) =>
-      finish(import("./verbs/agent-dial.ts").then(({ dial }) => dial(command.optsWithGlobals()["socket"] as string))),
+      finish(
+        import("./verbs/agent-dial.ts").then(({ dialAsMayBe }) =>
+          dialAsMayBe(command.optsWithGlobals()["socket"] as string, definedOnly(terminal.env)),
+        ),
+      ),
     );
   agent
     .command("check")

@@ -146,8 +146,9 @@ const HOST_VERBS = [
 function addHost(program: Command, terminal: Terminal, finish: Finish): void {
   const host = program
     .command("host")
-    .usage("cordon | uncordon | drain | confirm-dead NAME --why TEXT")
-    .description("take a host out of use, back into it, or declare it dead");
+    .usage("add ssh://HOST... | cordon | uncordon | drain | confirm-dead NAME --why TEXT")
+    .description("install the agent on a host, take a host out of use, back into it, or declare it dead");
+  addHostAdd(host, terminal, finish);
   for (const [verb, description] of HOST_VERBS) {
     const command = host
       .command(verb)
@@ -161,6 +162,24 @@ function addHost(program: Command, terminal: Terminal, finish: Finish): void {
       finish(import("./verbs/operate.ts").then(({ setHost }) => setHost(terminal, verb, name, options))),
     );
   }
+}
+
+/** Its own options, as it speaks to machines and not to a daemon. */
+function addHostAdd(host: Command, terminal: Terminal, finish: Finish): void {
+  host
+    .command("add")
+    .usage("ssh://[user@]host[:port]... [options]")
+    .description("install the agent on hosts through your ssh, or bring it up to date, and print their lines for a HostPool")
+    .argument("<address...>", "hosts as ssh://[user@]host[:port]; logins as root, or that may use sudo without a password")
+    .option("--name <name>", "of the host in its HostPool (default: as it is addressed)", someText)
+    .option("--zone <zone>", "data centre room of the hosts", someText)
+    .option("--rack <rack>", "rack of the hosts", someText)
+    .option("--dry-run", "only look, and say what would be done")
+    .option("--timeout <duration>", "for each host, give up after", durationMs, 300_000)
+    .addOption(outputOption("text", "json"))
+    .action((addresses: string[], options) =>
+      finish(import("./verbs/host-add.ts").then(({ hostAdd }) => hostAdd(terminal, addresses, options))),
+    );
 }
 
 const FAULTS = ["off", "on", "hang", "cut"] as const;

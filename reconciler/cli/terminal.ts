@@ -38,6 +38,11 @@ export function commandWord({ env }: Terminal): string {
   return env["npm_command"] === undefined ? "setpoint" : "npx setpoint";
 }
 
+/** An environment as programs take it. */
+export function definedOnly(environment: Terminal["env"]): Record<string, string> {
+  return Object.fromEntries(Object.entries(environment).filter((entry): entry is [string, string] => entry[1] !== undefined));
+}
+
 /** The Terminal of this process. A reader that closes the pipe early (`| head`) ends the process quietly. */
 export function processTerminal(): Terminal {
   const interrupt = new AbortController();

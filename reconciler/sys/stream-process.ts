@@ -8,6 +8,8 @@ export interface StreamRequest {
   readonly folder: string;
   /** The whole environment: nothing is inherited. */
   readonly environment: Readonly<Record<string, string>>;
+  /** How long after the end of its output the program's exit code is waited for; then it counts as 0. Default: a second. */
+  readonly exitWithinMs?: number;
 }
 
 /** How the program ended, when it ended before the stream was destroyed. */
@@ -39,7 +41,7 @@ const GRACE_MS = 1_000;
  * Starts a program and gives the stream to it at once. Destroying the stream ends the program and what it started. The stream is
  * destroyed with a StreamEndError when the program ends by itself with anything but 0.
  */
-export function startStream({ program, args, folder, environment }: StreamRequest): Duplex {
+export function startStream({ program, args, folder, environment, exitWithinMs = GRACE_MS }: StreamRequest): Duplex {
   const stop = new AbortController();
   const child = execa(program, args, {
     cwd: folder,
@@ -58,7 +60,7 @@ export function startStream({ program, args, folder, environment }: StreamReques
   child.stderr.on("data", (chunk: Buffer) => {
     stderr = Buffer.concat([stderr, chunk]).subarray(-STDERR_TAIL);
   });
-  const stream = new PipeStream(child.stdin, child.stdout, () => stop.abort());
+  const stream = new PipeStream(child.stdin, child.stdout, () => stop.abort(), exitWithinMs);
   // stderr may be held open by what the program left behind: its exit is what counts.
   child.nodeChildProcess.once("exit", (exitCode, signal) => {
     // What it said last is still in the pipe.
@@ -83,6 +85,7 @@ class PipeStream extends Duplex {
   readonly #input: NodeJS.WritableStream;
   readonly #output: NodeJS.ReadableStream;
   readonly #stop: () => void;
+  readonly #exitWithinMs: number;
   #end: StreamEnd | null = null;
   #drained = false;
   #settled = false;
@@ -91,11 +94,12 @@ class PipeStream extends Duplex {
   /** As of net.Socket: http looks whether it has to be set anew. */
   timeout = 0;
 
-  constructor(input: NodeJS.WritableStream, output: NodeJS.ReadableStream, stop: () => void) {
+  constructor(input: NodeJS.WritableStream, output: NodeJS.ReadableStream, stop: () => void, exitWithinMs: number) {
     super({ allowHalfOpen: true });
     this.#input = input;
     this.#output = output;
     this.#stop = stop;
+    this.#exitWithinMs = exitWithinMs;
     output.on("data", (chunk: Buffer) => {
       if (!this.push(chunk)) output.pause();
     });
@@ -117,11 +121,14 @@ class PipeStream extends Duplex {
   #settle(): void {
     if (this.destroyed || this.#settled) return;
     if (this.#end === null || !this.#drained) {
-      this.#grace ??= setTimeout(() => {
-        this.#drained = true;
-        this.#end ??= { kind: "exited", exitCode: 0, stderr: "" };
-        this.#settle();
-      }, GRACE_MS);
+      this.#grace ??= setTimeout(
+        () => {
+          this.#drained = true;
+          this.#end ??= { kind: "exited", exitCode: 0, stderr: "" };
+          this.#settle();
+        },
+        this.#end === null ? this.#exitWithinMs : GRACE_MS,
+      );
       return;
     }
     this.#settled = true;

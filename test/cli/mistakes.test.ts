@@ -52,7 +52,7 @@ const MISTAKES: readonly (readonly [line: string, printed: string])[] = [
   ],
   [
     "host cordn a --why b",
-    "error: there is no verb 'cordn'; did you mean 'cordon'? [usage]\n  usage: setpoint host cordon | uncordon | drain | confirm-dead NAME --why TEXT\n",
+    "error: there is no verb 'cordn'; did you mean 'cordon'? [usage]\n  usage: setpoint host add ssh://HOST... | cordon | uncordon | drain | confirm-dead NAME --why TEXT\n",
   ],
   [
     "trash lst",

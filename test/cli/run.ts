@@ -25,9 +25,14 @@ export interface CliOptions {
 
 /** Runs one command line in this process. */
 export async function cli(options: CliOptions, ...args: readonly string[]): Promise<CliResult> {
+  return await recorded(options, (terminal) => runCli(args, terminal, "0.1.0"));
+}
+
+/** Runs a verb in this process. */
+export async function recorded(options: CliOptions, verb: (terminal: Terminal) => Promise<number>): Promise<CliResult> {
   const out = recorder(options.columns, options.onOut);
   const err = recorder(undefined);
-  const terminal: Terminal = {
+  const exitCode = await verb({
     out: out.channel,
     err: err.channel,
     env: { PATH: process.env["PATH"]!, HOME: options.cwd, ...options.env },
@@ -36,8 +41,7 @@ export async function cli(options: CliOptions, ...args: readonly string[]): Prom
     interrupted: () => options.interrupted ?? new AbortController().signal,
     ask: (question) => Promise.resolve(options.answers?.(question) ?? null),
     onHangup: () => {},
-  };
-  const exitCode = await runCli(args, terminal, "0.1.0");
+  });
   return { exitCode, stdout: out.text(), stderr: err.text() };
 }
 

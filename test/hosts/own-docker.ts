@@ -3,7 +3,7 @@ import { mkdtempSync, openSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { createApi, DEADLINES, type Api } from "../../reconciler/agent/docker/api.ts";
 import { createDockerEngine, type DockerEngine } from "../../reconciler/agent/docker/engine.ts";
-import { tarOf } from "../../reconciler/agent/docker/infra-image.ts";
+import { TAR_END, tarFile } from "../../reconciler/sys/tar.ts";
 import { createSystemClock } from "../../reconciler/sys/clock.ts";
 import { findBusybox } from "./rig/images.ts";
 import { removeCgroup } from "./rig/leftovers.ts";
@@ -45,7 +45,7 @@ export class OwnDocker {
     await this.#run();
     const busybox = readFileSync(findBusybox()!);
     const query = { fromSrc: "-", repo: "test/busybox", tag: "1" };
-    const file = tarOf("busybox", busybox);
+    const file = Buffer.concat([...tarFile("busybox", 0o755, busybox), TAR_END]);
     const stream = await this.api.stream({ method: "POST", path: "/images/create", query, file, signal: AbortSignal.timeout(60_000) });
     await stream.resume().toArray();
   }

@@ -108,6 +108,16 @@ test("what a program says last is kept, and no more", async () => {
   if (end.kind === "exited") expect([end.stderr.length, end.stderr.endsWith("the end\n")]).toEqual([4096, true]);
 });
 
+test("the exit code of a program that closes its output early is waited for as long as was asked", async () => {
+  const program = "exec >&-; sleep 1.5; exit 3";
+  const request = { program: "sh", args: ["-c", program], folder: "/", environment: { PATH: "/usr/bin:/bin" } };
+  const patient = startStream({ ...request, exitWithinMs: 60_000 });
+  const error = await new Promise<unknown>((resolve) => patient.once("error", resolve).resume());
+  expect(error).toMatchObject({ end: { kind: "exited", exitCode: 3 } });
+  const hasty = startStream({ ...request, exitWithinMs: 100 });
+  await new Promise((resolve) => hasty.once("end", resolve).resume());
+});
+
 function isRunning(pid: number): boolean {
   try {
     process.kill(pid, 0);

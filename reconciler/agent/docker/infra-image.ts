@@ -1,5 +1,6 @@
 import { hash } from "node:crypto";
 import { readFile } from "node:fs/promises";
+import { TAR_END, tarFile } from "../../sys/tar.ts";
 import { StepError } from "../ports.ts";
 import type { Api } from "./api.ts";
 import { hasStatus } from "./api-error.ts";
@@ -53,7 +54,13 @@ async function build(api: Api, paths: readonly string[], signal: AbortSignal): P
   const made: InfraImage = { image: `${REPOSITORY}:${tag}`, entrypoint: SLEEP };
   if (await isPresent(api, made.image, signal)) return made;
   const query = { fromSrc: "-", repo: REPOSITORY, tag };
-  const answer = await api.stream({ method: "POST", path: "/images/create", query, file: tarOf("busybox", busybox), signal });
+  const answer = await api.stream({
+    method: "POST",
+    path: "/images/create",
+    query,
+    file: Buffer.concat([...tarFile("busybox", 0o755, busybox), TAR_END]),
+    signal,
+  });
   for await (const line of readLines(answer, api.clock, api.deadlines.silenceMs)) {
     const { error } = JSON.parse(line) as { error?: string };
     if (error !== undefined) throw new StepError("engine-failed", `the image ${made.image} could not be made: ${error}`);
@@ -90,22 +97,4 @@ export function isStatic(file: Buffer): boolean {
     if (at + 4 > file.length || file.readUInt32LE(at) === 3) return false;
   }
   return true;
-}
-
-/** A tar archive (ustar) of one program at the root. */
-export function tarOf(name: string, content: Buffer): Buffer {
-  const header = Buffer.alloc(512);
-  header.write(name, 0);
-  header.write("0000755\0", 100);
-  header.write("0000000\0", 108);
-  header.write("0000000\0", 116);
-  header.write(`${content.length.toString(8).padStart(11, "0")}\0`, 124);
-  header.write("00000000000\0", 136);
-  header.write("        ", 148);
-  header.write("0", 156);
-  header.write("ustar\x0000", 257);
-  const sum = header.reduce((total, byte) => total + byte, 0);
-  header.write(`${sum.toString(8).padStart(6, "0")}\0 `, 148);
-  const padding = Buffer.alloc((512 - (content.length % 512)) % 512);
-  return Buffer.concat([header, content, padding, Buffer.alloc(1_024)]);
 }

@@ -5,10 +5,10 @@ import { parseMounts } from "../../agent/cgroup/mounts.ts";
 import { createDockerEngine } from "../../agent/docker/engine.ts";
 import { StepError, type EngineFacts } from "../../agent/ports.ts";
 import { refuseExposed } from "../../agent/secrets/source.ts";
+import type { HostFinding } from "../../core/host-finding.ts";
 import { formatBytesRounded } from "../../core/units.ts";
 import { createSystemClock } from "../../sys/clock.ts";
 import { exec } from "../../sys/exec.ts";
-import type { Finding } from "./agent-check-finding.ts";
 import { checkStorage } from "./agent-check-storage.ts";
 import { printRows, printValue, type Column } from "../table.ts";
 import type { Terminal } from "../terminal.ts";
@@ -21,7 +21,8 @@ export interface CheckOptions {
   readonly output: "text" | "json";
 }
 
-const COLUMNS: readonly Column<Finding>[] = [
+/** Columns of what was found on a host. */
+export const FINDING_COLUMNS: readonly Column<HostFinding>[] = [
   { title: "part", cell: (row) => row.part, whole: true },
   { title: "state", cell: (row) => row.state, whole: true },
   { title: "found", cell: (row) => row.found },
@@ -51,11 +52,11 @@ export async function check(terminal: Terminal, options: CheckOptions): Promise<
     checkSsh(),
   ];
   if (options.output === "json") await printValue(terminal.out, findings, "json");
-  else await printRows(terminal.out, findings, COLUMNS, "wide");
+  else await printRows(terminal.out, findings, FINDING_COLUMNS, "wide");
   return docker.works ? 0 : 1;
 }
 
-async function checkDocker({ docker }: CheckOptions): Promise<{ readonly works: boolean; readonly findings: readonly Finding[] }> {
+async function checkDocker({ docker }: CheckOptions): Promise<{ readonly works: boolean; readonly findings: readonly HostFinding[] }> {
   const part = "docker";
   if (!existsSync(docker))
     return lackingDocker(
@@ -85,18 +86,18 @@ function dockerFix(error: unknown): string {
   return code === "engine-unreachable" ? "systemctl start docker" : "systemctl restart docker";
 }
 
-function lackingDocker(found: string, fix: string): { readonly works: false; readonly findings: readonly Finding[] } {
+function lackingDocker(found: string, fix: string): { readonly works: false; readonly findings: readonly HostFinding[] } {
   return { works: false, findings: [{ part: "docker", state: "lacking", found, fix }] };
 }
 
-function liveRestore({ liveRestore }: EngineFacts): Finding {
+function liveRestore({ liveRestore }: EngineFacts): HostFinding {
   const part = "live-restore";
   if (liveRestore) return { part, state: "present", found: "containers outlive a restart of Docker", fix: "" };
   const fix = `"live-restore": true in /etc/docker/daemon.json, then systemctl reload docker`;
   return { part, state: "advice", found: "containers end whenever Docker restarts", fix };
 }
 
-async function checkSwitch(terminal: Terminal): Promise<Finding> {
+async function checkSwitch(terminal: Terminal): Promise<HostFinding> {
   const part = "ovs";
   const version = await run(terminal, "ovs-vsctl", "--version");
   if (version === null)
@@ -107,13 +108,13 @@ async function checkSwitch(terminal: Terminal): Promise<Finding> {
   return { part, state: "present", found: firstLine(version), fix: "" };
 }
 
-async function checkTc(terminal: Terminal): Promise<Finding> {
+async function checkTc(terminal: Terminal): Promise<HostFinding> {
   const version = await run(terminal, "tc", "-V");
   if (version === null) return { part: "tc", state: "lacking", found: "no rate limits", fix: "apt-get install iproute2" };
   return { part: "tc", state: "present", found: firstLine(version), fix: "" };
 }
 
-function checkIo({ dockerRoot }: CheckOptions): Finding {
+function checkIo({ dockerRoot }: CheckOptions): HostFinding {
   const part = "cgroup io";
   if (!existsSync(dockerRoot)) {
     const fix = "start Docker once, or name its data folder: --docker-root DIR";
@@ -141,7 +142,7 @@ function canLimitIo(dataRoot: string): boolean {
 }
 
 /** Room for images and containers; nothing to say where Docker has no folder yet. */
-function checkDisk({ dockerRoot }: CheckOptions): Finding[] {
+function checkDisk({ dockerRoot }: CheckOptions): HostFinding[] {
   const part = "disk";
   let freeBytes: number;
   try {
@@ -155,7 +156,7 @@ function checkDisk({ dockerRoot }: CheckOptions): Finding[] {
   return [{ part, state: "lacking", found, fix: "free space there, or give Docker another data-root" }];
 }
 
-async function checkSecrets({ secrets }: CheckOptions): Promise<Finding> {
+async function checkSecrets({ secrets }: CheckOptions): Promise<HostFinding> {
   const part = "secrets";
   try {
     await refuseExposed(secrets, "this host");
@@ -169,7 +170,7 @@ async function checkSecrets({ secrets }: CheckOptions): Promise<Finding> {
   }
 }
 
-function checkSsh(): Finding {
+function checkSsh(): HostFinding {
   if (existsSync("/usr/sbin/sshd")) return { part: "ssh", state: "present", found: "the reconciler can come in", fix: "" };
   return {
     part: "ssh",

@@ -1,5 +1,7 @@
 import { connect, type Socket } from "node:net";
+import { join } from "node:path";
 import { UserError } from "../../core/errors/user-error.ts";
+import { startStream, StreamEndError } from "../../sys/stream-process.ts";
 
 export interface DialStreams {
   readonly input: NodeJS.ReadableStream;
@@ -41,6 +43,52 @@ export async function dial(
   }
 }
 
+/**
+ * As `dial`, also for a user who may not open the agent's socket but may use sudo without a password: then it is done again as root.
+ * `environment`: of sudo.
+ */
+export async function dialAsMayBe(path: string, environment: Readonly<Record<string, string>>, streams?: DialStreams): Promise<number> {
+  try {
+    return await dial(path, streams);
+  } catch (error) {
+    if (!(error instanceof UserError) || error.code !== "agent-denied") throw error;
+    return await dialBySudo(path, environment, error, streams);
+  }
+}
+
+/** Joins the streams to a dial that root runs. Rejects with `denied` when sudo wants a password or is not there. */
+export async function dialBySudo(
+  path: string,
+  environment: Readonly<Record<string, string>>,
+  denied: UserError,
+  { input, output }: DialStreams = { input: process.stdin, output: process.stdout },
+): Promise<number> {
+  const program = join(import.meta.dirname, "../../setpoint");
+  const stream = startStream({ program: "sudo", args: ["-n", program, "agent", "dial", "--socket", path], folder: "/", environment });
+  try {
+    return await new Promise((resolve, reject) => {
+      input.pipe(stream);
+      stream.pipe(output, { end: false });
+      stream.once("end", () => output.write("", () => resolve(0)));
+      stream.once("error", (error) => output.write("", () => reject(sudoTrouble(error, path, denied))));
+      output.once("error", () => resolve(1));
+    });
+  } finally {
+    input.unpipe(stream);
+    stream.destroy();
+    input.pause();
+  }
+}
+
+/** What the second dial said in its own words; where sudo did not let it begin, what was said before. */
+function sudoTrouble(error: Error, path: string, denied: UserError): Error {
+  if (!(error instanceof StreamEndError)) return error;
+  const said = error.end.kind === "not-found" ? "" : error.end.stderr;
+  const [, message, code, hint = ""] = /^error: (.*) \[([a-z-]+)\]$(?:\n {2}hint: (.*)$)?/m.exec(said) ?? [];
+  if (message !== undefined) return new UserError(code!, message, hint);
+  return error.end.kind === "killed" ? closed(path) : denied;
+}
+
 function open(path: string): Promise<Socket> {
   return new Promise((resolve, reject) => {
     const socket = connect({ path, allowHalfOpen: true });
@@ -74,7 +122,7 @@ function trouble(path: string, { code = "", message }: NodeJS.ErrnoException): U
     return new UserError(
       "agent-denied",
       `you may not use the agent's socket ${path}`,
-      "Connect as root, or as the user who runs the agent.",
+      "Connect as root or as the user who runs the agent, or let this user sudo without a password.",
     );
   }
   return new UserError(

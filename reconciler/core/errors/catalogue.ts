@@ -3,6 +3,7 @@ import { CLI_ERRORS } from "./cli.ts";
 import { DESIRED_ERRORS } from "./desired.ts";
 import type { ErrorEntry } from "./entry.ts";
 import { GIT_ERRORS } from "./git.ts";
+import { HOST_ADD_ERRORS } from "./host-add.ts";
 import { HOST_ERRORS } from "./hosts.ts";
 import { MANIFEST_ERRORS } from "./manifests.ts";
 import { PLAN_ERRORS } from "./plan.ts";
@@ -22,4 +23,5 @@ export const ERRORS: Readonly<Record<string, ErrorEntry>> = {
   ...HOST_ERRORS,
   ...AGENT_ERRORS,
   ...CLI_ERRORS,
+  ...HOST_ADD_ERRORS,
 };

@@ -1,11 +1,8 @@
-import { createHash } from "node:crypto";
-import { chmodSync, lstatSync, mkdirSync } from "node:fs";
 import { createConnection } from "node:net";
-import { tmpdir, userInfo } from "node:os";
-import { join } from "node:path";
 import type { Duplex } from "node:stream";
 import type { AgentAddress } from "../../core/agent-address.ts";
 import { startStream, StreamEndError } from "../../sys/stream-process.ts";
+import { controlDir, sshArgs } from "./ssh.ts";
 
 /** How hosts are reached. */
 export interface DialOptions {
@@ -18,53 +15,14 @@ export interface DialOptions {
 /** Opens one more stream to an agent. It fails later, with an `error` event, when there is none. */
 export type Dial = () => Duplex;
 
-/** The longest path of a socket, less `/`, the 40 digits of %C and what ssh adds while it makes the socket. */
-const MAX_CONTROL_DIR_BYTES = 107 - 1 - 40 - 18;
-const CONNECT_WITHIN_S = 10;
-
 /** Never called for a simulated host. */
 export function dialFor(address: Exclude<AgentAddress, { kind: "sim" }>, options: DialOptions): Dial {
   if (address.kind === "unix") return () => createConnection({ path: address.path });
   let args: readonly string[] | null = null;
   return () => {
-    args ??= sshArgs(address, controlDir(options.stateDir));
+    args ??= sshArgs(address, controlDir(options.stateDir), ["setpoint", "agent", "dial"]);
     return startStream({ program: "ssh", args, folder: "/", environment: options.environment });
   };
-}
-
-/**
- * The system's ssh, so that ~/.ssh/config, jump hosts, agents and known_hosts work as they do by hand. All streams to a host share one
- * login, which is kept for a minute after the last one. It asks nothing: there is nobody to answer.
- */
-function sshArgs({ user, host, port }: Extract<AgentAddress, { kind: "ssh" }>, folder: string): readonly string[] {
-  const options = [
-    "BatchMode=yes",
-    "ControlMaster=auto",
-    "ControlPersist=60",
-    `ControlPath=${folder}/%C`,
-    `ConnectTimeout=${CONNECT_WITHIN_S}`,
-    "ServerAliveInterval=5",
-    "ServerAliveCountMax=3",
-    "ForwardAgent=no",
-    "ForwardX11=no",
-    "LogLevel=ERROR",
-  ];
-  const login = [...(user === null ? [] : ["-l", user]), ...(port === null ? [] : ["-p", String(port)])];
-  return ["-T", ...options.flatMap((option) => ["-o", option]), ...login, "--", host, "setpoint", "agent", "dial"];
-}
-
-/** Within the state folder where its path is short enough for sockets, else a private folder under the system's temporary one. */
-function controlDir(stateDir: string): string {
-  const own = join(stateDir, "ssh");
-  // A percent sign would be ssh's.
-  const fits = Buffer.byteLength(own) <= MAX_CONTROL_DIR_BYTES && !own.includes("%");
-  const folder = fits ? own : join(tmpdir(), `setpoint-${createHash("sha256").update(stateDir).digest("hex").slice(0, 12)}`);
-  mkdirSync(folder, { recursive: true, mode: 0o700 });
-  const { uid } = lstatSync(folder);
-  if (uid !== userInfo().uid || !lstatSync(folder).isDirectory())
-    throw new Error(`the folder ${folder} for ssh's sockets belongs to somebody else`);
-  chmodSync(folder, 0o700);
-  return folder;
 }
 
 /** Why a stream could not be had, in words that say what to do. */

@@ -1,8 +1,11 @@
 import { spawn, type ChildProcess } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { PassThrough } from "node:stream";
 import { afterEach, beforeEach, expect, it } from "vitest";
+import { dialBySudo } from "../../../reconciler/cli/verbs/agent-dial.ts";
+import { UserError } from "../../../reconciler/core/errors/user-error.ts";
 
 const MAIN = join(import.meta.dirname, "../../../reconciler/main.ts");
 /** An agent as far as dial is concerned: answers the first word, and does with the second what its argument says. */
@@ -80,4 +83,31 @@ it("ends with 0 and without a word when its input ended first", async () => {
   child.stdin!.end();
   expect(await ended).toBe(0);
   expect([out(), err()]).toEqual(["hello\nbye\n", ""]);
+});
+
+const DENIED = new UserError("agent-denied", "you may not");
+
+/** Dials with a program `sudo` that does this. */
+async function bySudo(program: string, input: PassThrough): Promise<{ readonly ended: Promise<number>; readonly output: PassThrough }> {
+  writeFileSync(join(folder, "sudo"), `#!/bin/sh\n${program}\n`);
+  chmodSync(join(folder, "sudo"), 0o755);
+  const output = new PassThrough();
+  return { ended: dialBySudo("/run/a.sock", { PATH: `${folder}:/usr/bin:/bin` }, DENIED, { input, output }), output };
+}
+
+it("goes on as root by sudo, with the same words", async () => {
+  const input = new PassThrough();
+  const { ended, output } = await bySudo('echo "$1 ${2##*/reconciler/} $3 $4 $5 $6"; exec cat', input);
+  input.end("hello\n");
+  expect(await ended).toBe(0);
+  expect(String(output.read())).toBe("-n setpoint agent dial --socket /run/a.sock\nhello\n");
+});
+
+it.each([
+  ["echo 'sudo: a password is required' >&2; exit 1", DENIED],
+  ["printf 'error: no agent listens [agent-absent]\\n  hint: Start it\\n' >&2; exit 1", { code: "agent-absent", hint: "Start it" }],
+])("says what root heard, or that there is no root: %s", async (program, error) => {
+  const input = new PassThrough();
+  const { ended } = await bySudo(program, input);
+  await expect(ended).rejects.toMatchObject(error);
 });

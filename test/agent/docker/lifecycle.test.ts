@@ -2,7 +2,7 @@ import { spawn } from "node:child_process";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { isStatic, tarOf } from "../../../reconciler/agent/docker/infra-image.ts";
+import { isStatic } from "../../../reconciler/agent/docker/infra-image.ts";
 import { hasLimits, updateBody } from "../../../reconciler/agent/docker/limits.ts";
 import { isProcessOf, memoryInUse, sharesNetwork } from "../../../reconciler/agent/docker/processes.ts";
 import { APP, failure, INFRA, never, REF, useEngine } from "./engine-fixture.ts";
@@ -232,15 +232,5 @@ describe("the infra image", () => {
   test("takes only programs that need no library", () => {
     expect(isStatic(readFileSync(process.execPath))).toBe(false);
     expect(isStatic(Buffer.from("#!/bin/sh\n".repeat(10)))).toBe(false);
-  });
-
-  test("is a tar archive with that one program", () => {
-    const archive = tarOf("busybox", Buffer.from("abc"));
-    expect(archive.length % 512).toBe(0);
-    expect(archive.subarray(0, 7).toString()).toBe("busybox");
-    expect(archive.subarray(124, 135).toString()).toBe("00000000003");
-    expect(archive.subarray(512, 515).toString()).toBe("abc");
-    const sum = archive.subarray(0, 512).reduce((total, byte, at) => total + (at >= 148 && at < 156 ? 32 : byte), 0);
-    expect(parseInt(archive.subarray(148, 154).toString(), 8)).toBe(sum);
   });
 });

@@ -1,5 +1,5 @@
-/** One thing a host has or lacks. */
-export interface Finding {
+/** One thing that a host has or lacks, as `setpoint agent check` found it. */
+export interface HostFinding {
   readonly part: string;
   readonly state: "present" | "lacking" | "advice";
   /** What was found, or what is not possible without it. */
