@@ -11,6 +11,7 @@ import { StepRunner } from "./apply/steps.ts";
 import { EngineWatch } from "./engine-watch.ts";
 import { HostCore, type AgentParts } from "./host-core.ts";
 import { instanceKey } from "./instance-key.ts";
+import { StorageWatch } from "./storage-watch.ts";
 import { Supervisor } from "./supervise/supervisor.ts";
 
 export type { AgentParts } from "./host-core.ts";
@@ -47,6 +48,7 @@ export function createAgent(parts: AgentParts): Agent {
   const core = new HostCore(parts);
   const supervisor = new Supervisor(core);
   const engine = new EngineWatch(core, supervisor);
+  const storage = new StorageWatch(core);
   const steps = new StepRunner(core);
   const watchers = new Set<(line: WatchLine) => void>();
   core.onLooked = () => {
@@ -62,20 +64,20 @@ export function createAgent(parts: AgentParts): Agent {
     },
     async start() {
       const network = core.applyNetwork();
-      running.push(network, engine.run(), beat(core, supervisor, watchers));
+      running.push(network, storage.run(), engine.run(), beat(core, supervisor, watchers));
       await Promise.race([network, patience(core)]);
     },
-    configure: (settings) => configure(core, settings),
+    configure: (settings) => configure(core, storage, settings),
     async observe() {
       requireSettings(core);
-      await engine.asked;
+      await Promise.all([engine.asked, storage.looked]);
       if (core.picture.engineProblem === null) await core.look().catch((error: Error) => engine.lost(error.message));
       core.publish();
       return core.observation!;
     },
     async watch(listener) {
       requireSettings(core);
-      await engine.asked;
+      await Promise.all([engine.asked, storage.looked]);
       core.publish();
       watchers.add(listener);
       listener({ type: "observation", observation: core.observation! });
@@ -94,6 +96,7 @@ export function createAgent(parts: AgentParts): Agent {
       await core.close();
       await Promise.allSettled(running);
       await parts.network.close();
+      await parts.volumes.close();
       parts.sampler.close();
     },
   };
@@ -103,7 +106,7 @@ function requireSettings(core: HostCore): void {
   if (core.settings === null) throw new UserError("agent-settings", "this agent was not told yet which fleet and host it serves");
 }
 
-async function configure(core: HostCore, settings: HostSettings): Promise<void> {
+async function configure(core: HostCore, storage: StorageWatch, settings: HostSettings): Promise<void> {
   const before = core.settings;
   if (before !== null && before.fleet !== settings.fleet) {
     throw new UserError(
@@ -117,7 +120,8 @@ async function configure(core: HostCore, settings: HostSettings): Promise<void> 
   core.parts.log.info({ fleet: settings.fleet, host: settings.host }, "settings taken over");
   if (before?.cpus !== settings.cpus) core.forgetLimits();
   const network = isDeepStrictEqual(before?.network, settings.network) ? Promise.resolve() : core.applyNetwork();
-  await Promise.race([network, patience(core)]);
+  const volumes = isDeepStrictEqual(before?.storage, settings.storage) ? Promise.resolve() : storage.look();
+  await Promise.race([Promise.all([network, volumes]), patience(core)]);
   // Which containers are ours is known only now.
   if (core.picture.engineProblem === null) await core.look().catch(() => undefined);
   core.publish();

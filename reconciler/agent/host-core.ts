@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import type { Capability, ContainerLimits } from "../core/desired.ts";
+import type { Capability, ContainerLimits, Template } from "../core/desired.ts";
 import type { HostSettings } from "../core/host-settings.ts";
 import { slotKey } from "../core/ids.ts";
 import type { HostObservation } from "../core/observation.ts";
@@ -8,7 +8,22 @@ import { withinTime } from "./deadline.ts";
 import { instanceKey } from "./instance-key.ts";
 import { buildObservation, type ObservationMemory, type Work } from "./observe/observation.ts";
 import { Picture } from "./observe/picture.ts";
-import type { Cgroups, Clock, Engine, InstanceRef, Log, Machine, Network, OwnedContainer, Probe, Sampler, Secrets, Wire } from "./ports.ts";
+import type {
+  Cgroups,
+  Clock,
+  Engine,
+  InstanceRef,
+  Log,
+  Machine,
+  Network,
+  OwnedContainer,
+  Probe,
+  Sampler,
+  Secrets,
+  VolumePaths,
+  Volumes,
+  Wire,
+} from "./ports.ts";
 import { createRounds } from "./rounds.ts";
 import { AgentState } from "./state/agent-state.ts";
 import { openLeaseFile, type LeaseFile } from "./state/lease-file.ts";
@@ -22,6 +37,7 @@ export interface AgentParts {
   readonly sampler: Sampler;
   readonly probe: Probe;
   readonly secrets: Secrets;
+  readonly volumes: Volumes;
   readonly machine: Machine;
   readonly clock: Clock;
   readonly log: Log;
@@ -97,9 +113,9 @@ export class HostCore {
   }
 
   get capabilities(): readonly Capability[] {
-    const { network, cgroups } = this.parts;
+    const { network, cgroups, volumes } = this.parts;
     const docker: Capability[] = this.picture.engineProblem === null ? ["docker"] : [];
-    return [...docker, ...network.capabilities(), ...cgroups.capabilities()];
+    return [...docker, ...network.capabilities(), ...cgroups.capabilities(), ...volumes.capabilities()];
   }
 
   /** Whether a file can be given to a container's user: not where those are others on the host. */
@@ -132,15 +148,18 @@ export class HostCore {
       {
         host: settings.host,
         boot: this.boot,
-        capacity: parts.machine.capacity,
+        capacity: { ...parts.machine.capacity, diskBytes: parts.volumes.capacityBytes() },
         capabilities: this.capabilities,
         inventory: picture.inventory,
         looked: picture.looked,
         instances: picture.instances,
         records: state.records,
+        volumes: parts.volumes.volumes(),
+        trash: parts.volumes.trash(),
         ports: parts.network.ports(),
         floors: state.floors,
         engineProblem: picture.engineProblem,
+        storageProblem: parts.volumes.problem(),
         working: this.working,
         troubleOf: (key) => this.troubles.get(key) ?? "",
         healthOf: (container) => this.health.healthOf(container),
@@ -244,6 +263,11 @@ export class HostCore {
     if (!picture.looked) return;
     const present = [...picture.instances.values()].map((containers) => containers[0]!);
     await parts.secrets.dropOthers([...state.records.values(), ...present]);
+  }
+
+  /** Before each start of containers: they get the folders, and a mount that a reboot took is there again. */
+  async mountVolumes({ set, index }: InstanceRef, template: Template, signal: AbortSignal): Promise<VolumePaths> {
+    return await this.parts.volumes.mount({ set, index }, template, this.ownsFiles, signal);
   }
 
   /** How the Instance comes to the network; see Wire. */

@@ -1,6 +1,6 @@
 import type { Capability, Container, ContainerLimits, HealthCheck, Template } from "../core/desired.ts";
-import type { NetworkSettings } from "../core/host-settings.ts";
-import type { ObservedPort } from "../core/observation.ts";
+import type { NetworkSettings, StorageSettings } from "../core/host-settings.ts";
+import type { ObservedPort, ObservedVolume, TrashedVolume } from "../core/observation.ts";
 import type { InstanceSpec } from "../core/plan.ts";
 import type { Resources } from "../core/resources.ts";
 import type { HostUsage, InstanceSample } from "../core/samples.ts";
@@ -34,7 +34,7 @@ export interface Machine {
   readonly bootId: string;
   /** Milliseconds since that boot, time asleep included: comparable between runs of the agent, as the lease must be. */
   uptimeMs(): number;
-  /** Disk is 0 without a volume group. Bandwidth: what the network card does, or what the operator says. */
+  /** Disk is 0: Volumes knows it. Bandwidth: what the network card does, or what the operator says. */
   readonly capacity: Resources;
   usage(): HostUsage;
 }
@@ -179,6 +179,8 @@ export interface StartRequest {
   readonly cpus: string | null;
   /** By container; those that need none are not there. */
   readonly secrets: ReadonlyMap<string, ContainerSecrets>;
+  /** What Volumes.mount returned. */
+  readonly volumes: VolumePaths;
 }
 
 /** What a container needs of the host's secrets, ready to be used. */
@@ -278,6 +280,73 @@ export interface Network {
   repair(signal: AbortSignal): Promise<void>;
   /** Bytes to and from each of our ports, by `set/index@generation`; empty where it can't tell. */
   counters(): ReadonlyMap<string, { readonly receivedBytes: number; readonly sentBytes: number }>;
+  close(): Promise<void>;
+}
+
+/** One volume of a slot, whatever it is made of. */
+export interface VolumeRef {
+  readonly set: string;
+  readonly index: number;
+  /** As the Set names it. */
+  readonly name: string;
+}
+
+/** `filesystem` null: a folder with a soft limit, not a logical volume. */
+export interface VolumeRequest extends VolumeRef {
+  readonly filesystem: "ext4" | "xfs" | null;
+  readonly sizeBytes: number;
+}
+
+/** What stands on an entry of the trash. */
+export interface TrashNote {
+  readonly trashedAtMs: number;
+  readonly commit: string;
+  readonly taskId: string;
+}
+
+/** Folders of the host to bind into containers, by the volume's name. */
+export type VolumePaths = ReadonlyMap<string, string>;
+
+/**
+ * The host's storage for slots: volumes that outlive any Instance, and their trash. Every change is finished by being asked for again, also
+ * by another run of the agent and wherever the one before was killed. Nothing that does not carry our fleet's mark is ever touched.
+ */
+export interface Volumes {
+  /** `lvm` while the volume group answers. */
+  capabilities(): readonly Capability[];
+  /** For volumes of kind `lvm`: what ours have, those in the trash too, and what is free. 0 without a volume group. */
+  capacityBytes(): number;
+  /** Why the host's storage needs a person; null: it does not. */
+  problem(): string | null;
+  /** From now on the storage is where the settings say; null: nobody said, there is none. Looks there. Rejects when it can't be used. */
+  apply(settings: StorageSettings | null, signal: AbortSignal): Promise<void>;
+  /** Reads what there is, and finishes what a crash left half done. Called at start and every so often; steps look by themselves. */
+  look(signal: AbortSignal): Promise<void>;
+  /** Brings figures of use up to date; cheap. Changes below a hundredth of the volume are not told. */
+  measure(signal: AbortSignal): Promise<void>;
+  /** Ready to be mounted, as last seen; sorted by set, index, name. */
+  volumes(): readonly ObservedVolume[];
+  /** As last seen; sorted by set, index, name, time. */
+  trash(): readonly TrashedVolume[];
+  /**
+   * The volume is there, with its file system, and has at least the size. Rejects with `disk-full` and its figures, `volume-too-small`, `not-ours`,
+   * `group-damaged` or `volume-failed`.
+   */
+  create(request: VolumeRequest, signal: AbortSignal): Promise<void>;
+  /** As create, for one that must be there (`not-found`); its containers go on meanwhile. Rejects with `would-shrink` for a smaller size. */
+  grow(ref: VolumeRef, sizeBytes: number, signal: AbortSignal): Promise<void>;
+  /** Into the trash with all its data; done when it is not there. The caller saw that no container has it; `volume-busy` when a process does. */
+  trashVolume(ref: VolumeRef, note: TrashNote, signal: AbortSignal): Promise<void>;
+  /** Out of the trash into a slot. Rejects with `volume-exists` when that has such a volume, `not-found` when the trash has no such entry. */
+  restore(ref: VolumeRef, trashId: string, trashedAtMs: number, signal: AbortSignal): Promise<void>;
+  /** Destroys one entry of the trash; done when it is not there. Rejects with `not-found` for another one under that id. */
+  purge(trashId: string, trashedAtMs: number, signal: AbortSignal): Promise<void>;
+  /**
+   * Makes the slot's volumes usable, before each start of its containers, and says where they are. `owned`: a fresh one belongs to the numeric user
+   * of the first container that may write to it; else whoever sees it may write. Rejects with `not-ready` for one that is not there,
+   * `mount-point-busy`, `volume-damaged` or `group-damaged`.
+   */
+  mount(slot: Pick<VolumeRef, "set" | "index">, template: Template, owned: boolean, signal: AbortSignal): Promise<VolumePaths>;
   close(): Promise<void>;
 }
 

@@ -8,6 +8,7 @@ import type { Clock, Log } from "../agent/ports.ts";
 import { createProber } from "../agent/probe/probe.ts";
 import { createSampler } from "../agent/sampler/sampler.ts";
 import { createSecrets } from "../agent/secrets/secrets.ts";
+import { createHostVolumes } from "../agent/volumes/host-volumes.ts";
 
 export interface AgentOptions {
   /** The agent's own folder. */
@@ -85,6 +86,7 @@ export function composeAgent(
     sampler: createSampler(),
     probe: prober.probe,
     secrets,
+    volumes: createHostVolumes({ folder: join(state, "volumes"), told, log }),
     machine,
     clock,
     log,

@@ -15,6 +15,8 @@ export interface HostObservation {
   readonly capabilities: readonly Capability[];
   /** Why `docker` is not among them, in the engine's words or about its socket; absent or empty while it is. */
   readonly engineProblem?: string;
+  /** Why the host's storage needs a person, such as a volume group that lost a disk; absent or empty while it does not. */
+  readonly storageProblem?: string;
   /** Ours only (owner label is this fleet), sorted by set, index, generation. */
   readonly instances: readonly ObservedInstance[];
   /** Volumes of ours that are not in the trash, with or without a running Instance. Sorted by set, index, name. */

@@ -134,6 +134,11 @@ export type Action = Step &
     | { readonly kind: "detachPort" }
     /** To the trash, with who and when; data kept. */
     | { readonly kind: "trashVolume"; readonly volume: string; readonly commit: string; readonly trashedAtMs: number }
+    /**
+     * Out of the trash and into the slot, under the name `volume`, with all its data; its size and file system stay as they are. Done when
+     * the trash has no such entry and the slot has the volume; refused when both are there, or neither.
+     */
+    | { readonly kind: "restoreVolume"; readonly volume: string; readonly trashId: string; readonly trashedAtMs: number }
     /** The only step that destroys data: one expired entry of the trash. */
     | { readonly kind: "purgeVolume"; readonly trashId: string; readonly trashedAtMs: number }
   );

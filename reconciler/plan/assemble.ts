@@ -90,6 +90,10 @@ function fleetProblems(input: PlanInput, hosts: HostTable, index: HostIndex, hel
     const text = `${engineText(hosts.statuses.get(name)!)}; see there: setpoint agent check`;
     problems.push({ code: "host-engine", severity: "error", subject: `host/${name}`, text });
   }
+  for (const name of hosts.troubledStorage) {
+    const text = `storage of ${name}: ${hosts.statuses.get(name)!.observation!.storageProblem}`;
+    problems.push({ code: "host-storage", severity: "error", subject: `host/${name}`, text });
+  }
   return [...problems, ...watermarkProblems(input, index)];
 }
 

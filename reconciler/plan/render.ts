@@ -192,6 +192,8 @@ function actionDetail(action: Action): string {
       return `${action.volume} ${action.sizeBytes} bytes`;
     case "trashVolume":
       return action.volume;
+    case "restoreVolume":
+      return `${action.volume} from ${action.trashId}`;
     case "purgeVolume":
       return action.trashId;
     case "attachPort":

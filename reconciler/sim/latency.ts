@@ -33,6 +33,7 @@ export function stepDurationMs(host: SimHost, action: Action, random: Random): n
     case "detachPort":
       return random.between(20, 60);
     case "trashVolume":
+    case "restoreVolume":
       return random.between(50, 200);
     case "purgeVolume":
       return random.between(100, 500);

@@ -81,6 +81,27 @@ export function finishTrash(host: SimHost, action: Of<"trashVolume">): Verdict {
   return DONE;
 }
 
+export function checkRestore(host: SimHost, action: Of<"restoreVolume">): Verdict | null {
+  const { trashId, volume: name } = action;
+  const key = slotKey(action.set, action.index);
+  const present = host.slots.get(key)?.volumes.has(name) === true;
+  const entry = host.trash.get(trashId);
+  const stale = refuseStale(host, action);
+  if (stale !== null) return stale;
+  if (entry === undefined || entry.trashedAtMs !== action.trashedAtMs) {
+    return present ? DONE : refused("not-found", `${trashId} is not in the trash of ${host.name}`, "permanent");
+  }
+  if (present) return refused("volume-exists", `${key} has a volume ${name} on ${host.name} already`);
+  return entry.kind === "lvm" ? refuseIncapable(host, "lvm") : null;
+}
+
+export function finishRestore(host: SimHost, action: Of<"restoreVolume">): Verdict {
+  const { id, trashedAtMs: _at, taskId: _task, commit: _commit, ...volume } = host.trash.get(action.trashId)!;
+  dropTrash(host, id);
+  putVolume(host, { ...volume, set: action.set, index: action.index, name: action.volume });
+  return DONE;
+}
+
 export function checkPurge(host: SimHost, action: Of<"purgeVolume">): Verdict | null {
   const volume = host.trash.get(action.trashId);
   if (volume === undefined) return DONE;

@@ -32,6 +32,7 @@ const STEPS: { readonly [K in ActionKind]: Step<Of<K>> } = {
   confirmGone: { engine: true, touches: null, check: instance.checkGone, finish: () => DONE },
   detachPort: { engine: false, touches: "port", check: port.checkDetach, finish: port.finishDetach },
   trashVolume: { engine: false, touches: "volume", check: disk.checkTrash, finish: disk.finishTrash },
+  restoreVolume: { engine: false, touches: "volume", check: disk.checkRestore, finish: disk.finishRestore },
   purgeVolume: { engine: false, touches: null, check: disk.checkPurge, finish: disk.finishPurge },
 };
 

@@ -54,6 +54,7 @@ function carryOut({ instances, ports, images, floors }: HostObservation, action:
     case "growVolume":
     case "replaceContainers":
     case "trashVolume":
+    case "restoreVolume":
     case "purgeVolume":
       throw new Error(`not expected here: ${action.kind}`);
   }

@@ -306,6 +306,12 @@ function applyAction(host: PureHost, action: Action, nowMs: number): void {
       host.trash.push({ ...volume, id: `${set}-${index}-${volume.name}-${generation}`, trashedAtMs: nowMs, taskId, commit: action.commit });
       return;
     }
+    case "restoreVolume": {
+      const { id, trashedAtMs: _at, taskId: _task, commit: _commit, ...volume } = host.trash.find((entry) => entry.id === action.trashId)!;
+      host.trash = host.trash.filter((entry) => entry.id !== id);
+      host.volumes.push({ ...volume, set, index, name: action.volume });
+      return;
+    }
     case "purgeVolume":
       host.trash = host.trash.filter((entry) => entry.id !== action.trashId);
       return;

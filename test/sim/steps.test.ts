@@ -36,7 +36,9 @@ describe("steps of a simulated host", () => {
       step("confirmGone", {}),
       step("detachPort", {}),
       step("trashVolume", { volume: "data", commit: "c", trashedAtMs: 5 }),
-      step("purgeVolume", { trashId: "web-0-data-5", trashedAtMs: 5 }),
+      step("restoreVolume", { volume: "data", trashId: "web-0-data-5", trashedAtMs: 5 }, { generation: 2 }),
+      step("trashVolume", { volume: "data", commit: "c", trashedAtMs: 6 }, { generation: 2 }),
+      step("purgeVolume", { trashId: "web-0-data-6", trashedAtMs: 6 }),
     ];
     for (const action of life) {
       expect([action.kind, ...codes(at, action)]).toEqual([action.kind, "done"]);
@@ -99,6 +101,22 @@ describe("steps of a simulated host", () => {
     expect(codes(at, step("confirmGone", {}), step("detachPort", {}), trash)).toEqual(["done", "done", "done"]);
     expect(observe(at.world.state("a-1")).trash).toMatchObject([{ id: "web-0-data-5", name: "data", commit: "c" }]);
     expect(codes(at, step("purgeVolume", { trashId: "web-0-data-5", trashedAtMs: 6 }))).toEqual(["refused not-found"]);
+  });
+
+  it("restores what was meant, and only into a slot without such a volume", async () => {
+    const at = await bench();
+    codes(at, ...bringUpSteps(spec({ volume: true })), step("removeInstance", {}));
+    codes(at, step("trashVolume", { volume: "data", commit: "c", trashedAtMs: 5 }));
+    const restore = (trashedAtMs: number, generation: number) =>
+      step("restoreVolume", { volume: "data", trashId: "web-0-data-5", trashedAtMs }, { generation });
+    expect(codes(at, restore(6, 2), restore(5, 1))).toEqual(["refused not-found", "refused stale-generation"]);
+    codes(at, step("createVolume", { volume: "data", filesystem: "ext4", sizeBytes: 2 * GIB }, { generation: 2 }));
+    expect(codes(at, restore(5, 2))).toEqual(["refused volume-exists"]);
+    codes(at, step("trashVolume", { volume: "data", commit: "c", trashedAtMs: 7 }, { generation: 2 }));
+    expect(codes(at, restore(5, 2))).toEqual(["done"]);
+    const { volumes, trash } = observe(at.world.state("a-1"));
+    expect(volumes).toEqual([{ set: "web", index: 0, name: "data", kind: "lvm", sizeBytes: GIB, usedBytes: 0 }]);
+    expect(trash).toMatchObject([{ id: "web-0-data-7", sizeBytes: 2 * GIB }]);
   });
 
   it("refuses reservations above capacity, on start and in place", async () => {

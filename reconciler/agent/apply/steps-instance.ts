@@ -1,6 +1,6 @@
 import { contentHash } from "../../core/hash.ts";
 import { slotKey } from "../../core/ids.ts";
-import type { LiveSettings } from "../../core/desired.ts";
+import type { LiveSettings, Template } from "../../core/desired.ts";
 import type { Action, InstanceSpec } from "../../core/plan.ts";
 import type { HostCore } from "../host-core.ts";
 import { instanceKey, instanceName } from "../instance-key.ts";
@@ -29,7 +29,8 @@ export async function startInstance(core: HostCore, action: Of<"startInstance">,
   return await core.during(action, "start", async () => {
     core.publishSoon();
     const secrets = await core.parts.secrets.prepare(action, spec.template, spec.template.containers, core.ownsFiles, signal);
-    const request = startRequest(core, action, spec, ip, secrets);
+    const volumes = await core.mountVolumes(action, spec.template, signal);
+    const request = startRequest(core, action, { spec, ip, secrets, volumes });
     await core.enginePermits.run(signal, () => core.parts.engine.startInstance(action, request, signal));
     return await afterStart(core, action, signal);
   });
@@ -82,11 +83,18 @@ function refuseUnready(core: HostCore, action: Of<"startInstance">): Verdict | n
     core,
     action.spec.template.containers.map(({ image }) => image),
   ).map((image) => `image ${image}`);
-  for (const volume of action.spec.template.volumes) if (volume.kind === "lvm") lacks.push(`volume ${volume.name}`);
+  lacks.push(...lackingVolumes(core, action, action.spec.template));
   const port = core.parts.network.ports().find((it) => it.set === action.set && it.index === action.index);
   if (port?.generation !== action.generation || port.ip !== action.ip) lacks.push(`port ${action.ip}`);
   if (lacks.length === 0) return null;
   return refused("not-ready", `${slotKey(action.set, action.index)} can't start on ${core.host}: ${lacks.join(", ")} missing`);
+}
+
+/** Volumes that outlive Instances are made by steps of their own. */
+function lackingVolumes({ parts }: HostCore, { set, index }: InstanceRef, { volumes }: Template): string[] {
+  const present = parts.volumes.volumes().filter((volume) => volume.set === set && volume.index === index);
+  const needed = volumes.filter(({ kind }) => kind === "lvm" || kind === "dir");
+  return needed.filter(({ name }) => !present.some((volume) => volume.name === name)).map(({ name }) => `volume ${name}`);
 }
 
 function lackingImages(core: HostCore, images: readonly string[]): string[] {
@@ -117,10 +125,10 @@ async function raiseFloor(core: HostCore, { set, index, generation }: Action): P
   await core.state.raiseFloor(set, index, generation);
 }
 
-function startRequest(core: HostCore, action: Action, spec: InstanceSpec, ip: string, secrets: StartRequest["secrets"]): StartRequest {
+function startRequest(core: HostCore, action: Action, parts: Pick<StartRequest, "spec" | "ip" | "secrets" | "volumes">): StartRequest {
   const { fleet, cpus } = core.settings!;
-  const endpoint = core.parts.network.endpoint(action, spec.hostPorts.length > 0);
-  return { fleet, taskId: action.taskId, spec, ip, endpoint, wire: core.wire(action), cpus, secrets };
+  const endpoint = core.parts.network.endpoint(action, parts.spec.hostPorts.length > 0);
+  return { fleet, taskId: action.taskId, endpoint, wire: core.wire(action), cpus, ...parts };
 }
 
 /** True when exactly these containers run. */
@@ -184,11 +192,9 @@ export async function replaceContainers(core: HostCore, action: Of<"replaceConta
   const names = action.containers.filter((name) => needsReplacing(core, containers, name, spec));
   if (names.length === 0) return DONE;
   const news = spec.template.containers.filter((it) => names.includes(it.name));
-  const lacks = lackingImages(
-    core,
-    news.map((it) => it.image),
-  );
-  if (lacks.length > 0) return refused("not-ready", `image ${lacks.join(", ")} is not on ${core.host}`);
+  const images = news.map((it) => it.image);
+  const lacks = [...lackingImages(core, images).map((image) => `image ${image}`), ...lackingVolumes(core, action, spec.template)];
+  if (lacks.length > 0) return refused("not-ready", `${core.host} lacks ${lacks.join(", ")}`);
   const no = refuseUnleased(core, spec) ?? refuseIncapable(core, "docker");
   if (no !== null) return no;
   const { ip } = containers[0]!.labels;
@@ -197,7 +203,8 @@ export async function replaceContainers(core: HostCore, action: Of<"replaceConta
   await core.state.put({ ...replacedRecord(action, record ?? recordFrom(action, spec, ip)), want: "run", why: "", started: true });
   return await core.during(action, "replace", async () => {
     core.publishSoon();
-    const request = startRequest(core, action, spec, ip, secrets);
+    const volumes = await core.mountVolumes(action, spec.template, signal);
+    const request = startRequest(core, action, { spec, ip, secrets, volumes });
     await core.enginePermits.run(signal, () => core.parts.engine.replaceContainers(action, names, request, signal));
     return await afterStart(core, action, signal);
   });

@@ -7,6 +7,7 @@ import { StepError } from "../ports.ts";
 import { pullImage } from "./pull.ts";
 import * as instance from "./steps-instance.ts";
 import * as port from "./steps-port.ts";
+import * as volume from "./steps-volume.ts";
 import { failed, refused, verdictOf, type Of, type Verdict } from "./verdict.ts";
 
 type Run<A extends Action> = (core: HostCore, action: A, signal: AbortSignal) => Promise<Verdict>;
@@ -23,10 +24,11 @@ const STEPS: { readonly [Kind in ActionKind]: { readonly lane: boolean; readonly
   removeInstance: { lane: true, run: instance.removeInstance },
   confirmGone: { lane: true, run: instance.confirmGone },
   detachPort: { lane: true, run: port.detachPort },
-  createVolume: { lane: true, run: withoutVolumes },
-  growVolume: { lane: true, run: withoutVolumes },
-  trashVolume: { lane: true, run: withoutVolumes },
-  purgeVolume: { lane: true, run: withoutVolumes },
+  createVolume: { lane: true, run: volume.createVolume },
+  growVolume: { lane: true, run: volume.growVolume },
+  trashVolume: { lane: true, run: volume.trashVolume },
+  restoreVolume: { lane: true, run: volume.restoreVolume },
+  purgeVolume: { lane: true, run: volume.purgeVolume },
 };
 
 export const STEP_KINDS = Object.keys(STEPS) as readonly ActionKind[];
@@ -112,9 +114,4 @@ function awaitHealthy(core: HostCore, action: Of<"awaitHealthy">, signal: AbortS
     signal.addEventListener("abort", abort, { once: true });
     look();
   });
-}
-
-/** Volumes need a volume group, which this agent has no driver for. */
-function withoutVolumes(core: HostCore): Promise<Verdict> {
-  return Promise.resolve(refused("no-capability", `${core.host} has no working lvm`));
 }

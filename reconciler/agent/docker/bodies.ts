@@ -234,9 +234,9 @@ function hostsMounts({ hosts }: InstanceParts, { readOnlyRoot }: Container): Mou
   return hosts === null ? [] : [{ Type: "bind", Source: hosts, Target: "/etc/hosts", ReadOnly: readOnlyRoot === true }];
 }
 
-/** Infra holds the volumes, so that what is in memory outlives a replaced app container. */
+/** Infra holds volumes in memory, so that they outlive a replaced app container. */
 function infraVolumes({ ref, request: { spec } }: InstanceParts): Mount[] {
-  const held = spec.template.volumes.filter(({ kind }) => kind !== "secret");
+  const held = spec.template.volumes.filter(({ kind }) => kind === "tmpfs");
   return held.map(({ name }) => ({
     Type: "volume",
     Source: volumeName(ref, name),
@@ -250,7 +250,10 @@ function appMounts({ ref, request }: InstanceParts, { name, mounts }: Container)
   const volumes = mounts.filter(({ path }) => !secrets.some(({ target }) => target === path));
   return [
     ...volumes.map(({ volume, path, readOnly }): Mount => {
-      return { Type: "volume", Source: volumeName(ref, volume), Target: path, ReadOnly: readOnly };
+      const folder = request.volumes.get(volume);
+      const source =
+        folder === undefined ? { Type: "volume" as const, Source: volumeName(ref, volume) } : { Type: "bind" as const, Source: folder };
+      return { ...source, Target: path, ReadOnly: readOnly };
     }),
     ...secrets.map(({ source, target }): Mount => ({ Type: "bind", Source: source, Target: target, ReadOnly: true })),
   ];

@@ -73,13 +73,8 @@ async function removeOthers(host: Host, ref: InstanceRef, { spec }: StartRequest
   }
 }
 
-/** What must be there before the first container; refuses what this driver can't do. */
+/** What must be there before the first container. */
 export async function prepare(host: Host, ref: InstanceRef, request: StartRequest, signal: AbortSignal): Promise<InstanceParts> {
-  const lvm = request.spec.template.volumes.find(({ kind }) => kind === "lvm");
-  if (lvm !== undefined) {
-    const text = `volume ${lvm.name} of ${ref.set}/${ref.index} is on LVM, and ${host.owner.host} has no driver for it`;
-    throw new StepError("no-capability", text, { outcome: "refused" });
-  }
   const infra = await host.images.ensure(signal);
   const resolvConf = await writeResolvConf(host.folder, request.endpoint.resolver);
   const ownSeccomp = infra.entrypoint !== null && host.hasDefaultSeccomp();

@@ -1,4 +1,4 @@
-import { type Command, CommandError, type RunCommand } from "./commands.ts";
+import { type Command, CommandError, type RunCommand } from "../commands.ts";
 
 export interface VethRequest {
   readonly host: string;

@@ -4,7 +4,8 @@ import { slotKey } from "../../core/ids.ts";
 import { compareSlots } from "../../core/order.ts";
 import { type Clock, type InstanceRef, type Log, type Network, type PortRequest, type Resolver, StepError } from "../ports.ts";
 import { BridgeDriver } from "./bridge/bridge-driver.ts";
-import { asStepError, createCommandRunner, type RunCommand } from "./commands.ts";
+import type { RunCommand } from "../commands.ts";
+import { asStepError, createNetworkRunner } from "./commands.ts";
 import { createDockerNetworks, type DockerNetworks } from "./docker-networks.ts";
 import type { NetworkDriver } from "./driver.ts";
 import { createHostFiles, type HostFiles } from "./host-files.ts";
@@ -44,7 +45,7 @@ export function createNetwork(options: NetworkOptions): Network {
   const { state } = file;
   const networks = options.networks ?? createDockerNetworks(dockerSocket, () => state.fleet);
   const files = options.files ?? createHostFiles(ovsRunFolder, dockerSocket);
-  const run = options.run ?? createCommandRunner(ovsRunFolder);
+  const run = options.run ?? createNetworkRunner(ovsRunFolder);
   const resolver = options.resolver ?? (() => readResolver());
   const parts = { run, networks, files, clock, log, resolver };
   const bridge = new BridgeDriver({ ...parts, state, stays });

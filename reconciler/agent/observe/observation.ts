@@ -1,7 +1,14 @@
 import { isDeepStrictEqual } from "node:util";
 import type { Capability, LiveSettings } from "../../core/desired.ts";
 import { contentHash } from "../../core/hash.ts";
-import type { HostObservation, InstancePhase, ObservedInstance, ObservedPort } from "../../core/observation.ts";
+import type {
+  HostObservation,
+  InstancePhase,
+  ObservedInstance,
+  ObservedPort,
+  ObservedVolume,
+  TrashedVolume,
+} from "../../core/observation.ts";
 import { compareInstances, compareSlots, compareText, sortedRecord, sortedUnique } from "../../core/order.ts";
 import type { Resources } from "../../core/resources.ts";
 import { instanceKey } from "../instance-key.ts";
@@ -23,10 +30,14 @@ export interface ObservationParts {
   readonly looked: boolean;
   readonly instances: ReadonlyMap<string, readonly OwnedContainer[]>;
   readonly records: ReadonlyMap<string, InstanceRecord>;
+  readonly volumes: readonly ObservedVolume[];
+  readonly trash: readonly TrashedVolume[];
   readonly ports: readonly ObservedPort[];
   readonly floors: Readonly<Record<string, number>>;
   /** Why the engine does not answer; null while it does. */
   readonly engineProblem: string | null;
+  /** Why the host's storage needs a person; null: it does not. */
+  readonly storageProblem: string | null;
   /** What is being done to an Instance, by instanceKey. */
   readonly working: ReadonlyMap<string, Work>;
   /** What supervision says about an Instance that does not run; empty: nothing. */
@@ -60,13 +71,14 @@ export function buildObservation(before: HostObservation | null, parts: Observat
     : [...parts.records.values()].filter((record) => record.started).map((record) => merge(rememberInstance(record, parts)));
   const next = {
     engineProblem: parts.engineProblem ?? "",
+    storageProblem: parts.storageProblem ?? "",
     host: parts.host,
     boot: parts.boot,
     capacity: parts.capacity,
     capabilities: sortedUnique(parts.capabilities) as Capability[],
     instances: instances.sort(compareInstances),
-    volumes: [],
-    trash: [],
+    volumes: parts.volumes,
+    trash: parts.trash,
     ports: [...parts.ports].sort(compareSlots),
     images: parts.inventory.images,
     floors: parts.floors,

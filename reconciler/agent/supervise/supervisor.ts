@@ -186,6 +186,7 @@ export class Supervisor {
         const what = hasCrashed(core.picture.containersOf(record)) ? "resume" : "revive";
         await core.during(record, what, () =>
           withinTime(clock, limits, async (signal) => {
+            await core.mountVolumes(record, now.spec.template, signal);
             await core.parts.secrets.restore(record, now.spec.template, core.ownsFiles, signal);
             await core.enginePermits.run(signal, () => engine.resumeInstance(record, core.wire(record), signal));
             this.#cut.delete(key);

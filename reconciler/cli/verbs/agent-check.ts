@@ -8,6 +8,8 @@ import { refuseExposed } from "../../agent/secrets/source.ts";
 import { formatBytesRounded } from "../../core/units.ts";
 import { createSystemClock } from "../../sys/clock.ts";
 import { exec } from "../../sys/exec.ts";
+import type { Finding } from "./agent-check-finding.ts";
+import { checkStorage } from "./agent-check-storage.ts";
 import { printRows, printValue, type Column } from "../table.ts";
 import type { Terminal } from "../terminal.ts";
 
@@ -17,16 +19,6 @@ export interface CheckOptions {
   /** The host's folder of secrets. */
   readonly secrets: string;
   readonly output: "text" | "json";
-}
-
-/** One thing a host has or lacks. */
-interface Finding {
-  readonly part: string;
-  readonly state: "present" | "lacking" | "advice";
-  /** What was found, or what is not possible without it. */
-  readonly found: string;
-  /** The command or setting that mends it; empty when nothing is to do. */
-  readonly fix: string;
 }
 
 const COLUMNS: readonly Column<Finding>[] = [
@@ -43,13 +35,17 @@ const LEAST_FREE_BYTES = 256 * 1024 * 1024;
 /** `setpoint agent check`: what this host can and lacks. 0 when Docker works, 1 else; all other parts are optional. */
 export async function check(terminal: Terminal, options: CheckOptions): Promise<number> {
   const docker = await checkDocker(options);
-  const rest = await Promise.all([checkSwitch(terminal), checkTc(terminal), checkLvm(terminal)]);
+  const rest = await Promise.all([
+    checkSwitch(terminal),
+    checkTc(terminal),
+    checkStorage((program, ...args) => run(terminal, program, ...args)),
+  ]);
   const findings = [
     ...docker.findings,
     rest[0],
     rest[1],
     checkIo(options),
-    rest[2],
+    ...rest[2],
     await checkSecrets(options),
     ...checkDisk(options),
     checkSsh(),
@@ -157,16 +153,6 @@ function checkDisk({ dockerRoot }: CheckOptions): Finding[] {
   const found = `${formatBytesRounded(freeBytes)} free in ${dockerRoot}`;
   if (freeBytes >= LEAST_FREE_BYTES) return [{ part, state: "present", found, fix: "" }];
   return [{ part, state: "lacking", found, fix: "free space there, or give Docker another data-root" }];
-}
-
-async function checkLvm(terminal: Terminal): Promise<Finding> {
-  const part = "lvm";
-  const groups = await run(terminal, "vgs", "--noheadings", "-o", "vg_name");
-  if (groups === null) return { part, state: "lacking", found: "no volumes of kind lvm", fix: "apt-get install lvm2" };
-  const names = groups.split(/\s+/).filter((name) => name !== "");
-  if (names.length === 0)
-    return { part, state: "lacking", found: "installed, but there is no volume group", fix: "vgcreate NAME /dev/DISK" };
-  return { part, state: "present", found: `volume groups: ${names.join(", ")}`, fix: "" };
 }
 
 async function checkSecrets({ secrets }: CheckOptions): Promise<Finding> {

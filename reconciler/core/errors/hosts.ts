@@ -42,6 +42,10 @@ export const HOST_ERRORS = {
     what: "No container engine answers on the agent's socket.",
     fix: "Install Docker on the host or start it (`systemctl enable --now docker`), or give the agent the path of its socket.",
   },
+  "group-damaged": {
+    what: "A host's volume group lacks one of its disks, so nothing in it is changed; volumes on its other disks go on.",
+    fix: "Bring the disk that the message names back (then `vgextend --restoremissing GROUP DEVICE` if LVM asks for it), or see `man vgreduce` for what giving it up means. All goes on by itself then.",
+  },
   "image-not-found": {
     what: "The registry has no image of that name.",
     fix: "Correct the image in the Set, or push the image; name and tag must be written as the registry has them.",
@@ -65,6 +69,10 @@ export const HOST_ERRORS = {
   "limit-refused": {
     what: "The kernel of a host did not take a limit of a container (memory, CPUs, disk).",
     fix: "The message names the file, the value and what the kernel said: correct the limit in the Set or the CPUs in the HostPool, or repair the host's cgroups.",
+  },
+  "mount-point-busy": {
+    what: "A volume can't be mounted, since its place on the host is not empty or something else is mounted there.",
+    fix: "Look at the folder that the message names, move away what is in it or unmount what is mounted there; the step is tried again.",
   },
   "network-failed": {
     what: "The host's network could not be joined to an Instance.",
@@ -141,6 +149,26 @@ export const HOST_ERRORS = {
   unhealthy: {
     what: "An Instance did not become healthy in time.",
     fix: "Look at the message of the health check and the container's log; correct the check, its `startPeriod` or the image.",
+  },
+  "volume-busy": {
+    what: "A volume could not be unmounted or changed because a process of the host uses it.",
+    fix: "End the process that the message names, or have it leave the volume; the step is tried again and nothing is lost meanwhile.",
+  },
+  "volume-damaged": {
+    what: "The file system of a volume is damaged or was made read-only after errors; it is not used until a person has had it repaired.",
+    fix: "Stop what uses it, unmount it, run the command of the message on that host (a backup first), and let the step be tried again.",
+  },
+  "volume-exists": {
+    what: "A volume was to come back from the trash into a slot that has one of that name.",
+    fix: "Restore it under another name or into another slot, or remove the present volume first.",
+  },
+  "volume-failed": {
+    what: "LVM, or a program that makes, grows or mounts file systems, failed on a host for a reason that Setpoint does not know.",
+    fix: "Read the program's own words in the message; `setpoint agent check` on that host tells what is missing. The step is tried again.",
+  },
+  "volume-too-small": {
+    what: "A volume is too small for its file system: newer xfsprogs make none below 300 MiB.",
+    fix: "Give the volume a larger size in the Set, or the filesystem ext4.",
   },
   "would-shrink": {
     what: "A volume was to be made smaller; volumes only grow.",

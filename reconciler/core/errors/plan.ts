@@ -30,6 +30,10 @@ export const PLAN_ERRORS = {
     what: "A host was silent for longer than the pool's `suspectAfter`; it gets nothing new.",
     fix: "Nothing yet: it comes back, or it counts as lost after `lostAfter`.",
   },
+  "host-storage": {
+    what: "The storage of a host needs a person: its volume group is not there or lacks a disk, a thin pool is nearly full, or a volume is damaged. What runs goes on as far as it can.",
+    fix: "Do what the message says on that host; `setpoint agent check` there tells more. All goes on by itself then.",
+  },
   "limits-not-enforced": {
     what: "A Set runs on hosts that lack the driver for a rate, io limit or VLAN it asks for, as its pool's `limits: best-effort` allows.",
     fix: "Nothing, if that is what you want. Else see `setpoint agent check` on the host for how to get the driver, or set the pool's `limits: required`.",

@@ -9,7 +9,15 @@ import type { Violation } from "./violation.ts";
 type Building = Extract<
   Action,
   {
-    kind: "createVolume" | "growVolume" | "attachPort" | "startInstance" | "awaitHealthy" | "updateLive" | "replaceContainers";
+    kind:
+      | "createVolume"
+      | "restoreVolume"
+      | "growVolume"
+      | "attachPort"
+      | "startInstance"
+      | "awaitHealthy"
+      | "updateLive"
+      | "replaceContainers";
   }
 >;
 
@@ -31,6 +39,7 @@ export function checkClaims(plan: Plan, facts: FleetReading): Violation[] {
         if (claim?.host === action.host) violations.push(needed(action));
         break;
       case "createVolume":
+      case "restoreVolume":
       case "growVolume":
       case "attachPort":
       case "startInstance":

@@ -13,6 +13,8 @@ export interface HostTable {
   readonly silent: Set<string>;
   /** Those of them that are heard and whose container engine can't be used. */
   readonly engineless: Set<string>;
+  /** Those of them that are heard and whose storage needs a person. */
+  readonly troubledStorage: Set<string>;
   /** Those of them that showed trash. */
   readonly trashed: Set<string>;
   braked: ReadonlyMap<string, { readonly silent: number; readonly hosts: number }>;
@@ -27,7 +29,14 @@ export interface HostNews {
 }
 
 export function createHostTable(): HostTable {
-  return { statuses: new Map(), silent: new Set(), engineless: new Set(), trashed: new Set(), braked: new Map() };
+  return {
+    statuses: new Map(),
+    silent: new Set(),
+    engineless: new Set(),
+    troubledStorage: new Set(),
+    trashed: new Set(),
+    braked: new Map(),
+  };
 }
 
 /** Brings the table up to date, in place; a host about which nothing changed keeps its object. */
@@ -58,12 +67,14 @@ function setStatus(table: HostTable, status: HostStatus): void {
   table.statuses.set(status.name, status);
   toggle(table.silent, status.name, status.reach !== "ok");
   toggle(table.engineless, status.name, lacksEngine(status));
+  toggle(table.troubledStorage, status.name, status.reach === "ok" && (status.observation?.storageProblem ?? "") !== "");
   toggle(table.trashed, status.name, (status.observation?.trash.length ?? 0) > 0);
 }
 
 function dropStatus(table: HostTable, name: string): boolean {
   table.silent.delete(name);
   table.engineless.delete(name);
+  table.troubledStorage.delete(name);
   table.trashed.delete(name);
   return table.statuses.delete(name);
 }

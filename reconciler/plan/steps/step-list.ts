@@ -29,6 +29,7 @@ const DEADLINES_MS: Readonly<Record<ActionKind, number>> = {
   confirmGone: 30_000,
   detachPort: 30_000,
   trashVolume: 60_000,
+  restoreVolume: 60_000,
   purgeVolume: 60_000,
 };
 

@@ -3,6 +3,7 @@ import type { HostSettings } from "../../../reconciler/core/host-settings.ts";
 import type { HostObservation } from "../../../reconciler/core/observation.ts";
 import type { ActionResult, WatchLine } from "../../../reconciler/core/agent-wire.ts";
 import type { Action, InstanceSpec } from "../../../reconciler/core/plan.ts";
+import { createVolumes } from "../../../reconciler/agent/volumes/volumes.ts";
 import { createVirtualClock, type VirtualClock } from "../../../reconciler/sim/virtual-clock.ts";
 import { bringUpSteps, spec, type step } from "../../sim/fixtures.ts";
 import { FakeHost } from "./fake-host.ts";
@@ -39,12 +40,25 @@ export class Bench {
   #create(): Agent {
     const { engine, network, cgroups, sampler, probe, machine, folder, log } = this.host;
     const { secrets } = this;
+    const volumes = createVolumes([this.host.lvm.driver()]);
     const write =
       (level: string) =>
       (fields: Readonly<Record<string, unknown>>, message: string): void =>
         void log.push(`${level} ${message} ${fields["error"] instanceof Error ? fields["error"].message : ""}`);
     const logger = { info: write("info"), warn: write("warn"), error: write("error") };
-    return createAgent({ engine, network, cgroups, sampler, probe, secrets, machine, clock: this.clock, log: logger, stateFolder: folder });
+    return createAgent({
+      engine,
+      network,
+      cgroups,
+      sampler,
+      probe,
+      secrets,
+      volumes,
+      machine,
+      clock: this.clock,
+      log: logger,
+      stateFolder: folder,
+    });
   }
 
   /** Starts the agent and tells it its settings. */

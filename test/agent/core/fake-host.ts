@@ -14,9 +14,11 @@ import {
   type Probe,
   type Sampler,
   type StartRequest,
+  type VolumePaths,
   type Wire,
 } from "../../../reconciler/agent/ports.ts";
 import type { VirtualClock } from "../../../reconciler/sim/virtual-clock.ts";
+import { FakeLvm } from "../volumes/fake-lvm.ts";
 import { FakeNetwork } from "./fake-network.ts";
 
 /** How long the engine takes for a start. */
@@ -37,6 +39,8 @@ export class FakeEngine implements Engine {
   down = false;
   /** Throws at the next call of this name. */
   failNext: { readonly call: string; readonly error: Error } | null = null;
+  /** Called when containers are about to start, with the folders they get; none when they have them already. */
+  onStart: (volumes: VolumePaths) => void = () => undefined;
   inventories = 0;
   /** Looks at one Instance alone. */
   looks = 0;
@@ -146,6 +150,7 @@ export class FakeEngine implements Engine {
 
   async startInstance(ref: InstanceRef, request: StartRequest, signal = new AbortController().signal): Promise<void> {
     this.calls.push(`start ${nameOf(ref)}`);
+    this.onStart(request.volumes);
     await this.#answer("startInstance", signal, START_MS);
     const parts = [{ role: "infra", name: "infra", hash: request.spec.infraHash, image: "infra" } as const].concat(
       request.spec.template.containers.map(
@@ -157,6 +162,7 @@ export class FakeEngine implements Engine {
 
   async resumeInstance(ref: InstanceRef, wire: Wire, signal: AbortSignal): Promise<void> {
     this.calls.push(`resume ${nameOf(ref)}`);
+    this.onStart(new Map());
     await this.#answer("resumeInstance", signal, START_MS);
     for (const it of this.of(ref)) {
       if (it.state !== "running" || it.stranded) this.#run({ ...it, stranded: false });
@@ -272,6 +278,7 @@ export class FakeHost {
   readonly clock: VirtualClock;
   readonly engine: FakeEngine;
   readonly network = new FakeNetwork();
+  readonly lvm = new FakeLvm();
   readonly folder = mkdtempSync(join(tmpdir(), "setpoint-agent-"));
   readonly limited: string[] = [];
   readonly log: string[] = [];
@@ -335,6 +342,7 @@ export class FakeHost {
   reboot(): void {
     this.bootId = `boot-${this.clock.monotonic()}`;
     this.bootedAtMs = this.clock.monotonic();
+    this.lvm.reboot();
     for (const it of this.engine.containers.values()) {
       this.engine.containers.set(it.id, { ...it, state: "exited", exitCode: 255, pid: 0 });
     }

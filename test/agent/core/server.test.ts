@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { PassThrough } from "node:stream";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { createAgent, type Agent } from "../../../reconciler/agent/agent.ts";
+import { createVolumes } from "../../../reconciler/agent/volumes/volumes.ts";
 import { serveAgent, type AgentServer } from "../../../reconciler/agent/server/server.ts";
 import { dial } from "../../../reconciler/cli/verbs/agent-dial.ts";
 import type { WatchLine } from "../../../reconciler/core/agent-wire.ts";
@@ -28,8 +29,8 @@ beforeEach(async () => {
   host = new FakeHost(clock);
   path = join(host.folder, "a.sock");
   const { engine, network, cgroups, sampler, probe, machine, folder } = host;
-  const secrets = new FakeSecrets();
-  agent = createAgent({ engine, network, cgroups, sampler, probe, secrets, machine, clock, log: SILENT, stateFolder: folder });
+  const [secrets, volumes] = [new FakeSecrets(), createVolumes([])];
+  agent = createAgent({ engine, network, cgroups, sampler, probe, secrets, volumes, machine, clock, log: SILENT, stateFolder: folder });
   server = await serveAgent(agent, path, SILENT);
   await agent.start();
 });

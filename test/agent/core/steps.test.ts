@@ -185,9 +185,10 @@ describe("steps of an agent", () => {
     ["removing nothing", "done", () => step("removeInstance", {})],
     ["confirming nothing", "done", () => step("confirmGone", {})],
     ["a volume made", "refused no-capability", () => step("createVolume", { volume: "data", filesystem: "ext4", sizeBytes: 1 })],
-    ["a volume grown", "refused no-capability", () => step("growVolume", { volume: "data", sizeBytes: 1 })],
-    ["a volume trashed", "refused no-capability", () => step("trashVolume", { volume: "data", commit: "c", trashedAtMs: 5 })],
-    ["a volume purged", "refused no-capability", () => step("purgeVolume", { trashId: "x", trashedAtMs: 5 })],
+    ["a volume grown", "refused not-found", () => step("growVolume", { volume: "data", sizeBytes: 1 })],
+    ["a volume trashed", "done", () => step("trashVolume", { volume: "data", commit: "c", trashedAtMs: 5 })],
+    ["a volume restored", "refused not-found", () => step("restoreVolume", { volume: "data", trashId: "x", trashedAtMs: 5 })],
+    ["a volume purged", "done", () => step("purgeVolume", { trashId: "x", trashedAtMs: 5 })],
   ])("%s: %s", async (_, expected, prepare) => {
     const action = await prepare(at);
     expect(codeOf(await at.run(action))).toBe(expected);

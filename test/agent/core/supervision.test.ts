@@ -24,7 +24,15 @@ async function instance(): Promise<{ phase: string; healthy: boolean; message: s
 
 /** A start that the engine carries out when nobody waits for it any more. */
 function startLate(wanted: InstanceSpec): void {
-  const rest = { fleet: "shop", taskId: "t", ip: "10.0.0.10", cpus: null, secrets: new Map(), wire: () => Promise.resolve() };
+  const rest = {
+    fleet: "shop",
+    taskId: "t",
+    ip: "10.0.0.10",
+    cpus: null,
+    secrets: new Map(),
+    volumes: new Map(),
+    wire: () => Promise.resolve(),
+  };
   void at.host.engine.startInstance(WEB, { ...rest, spec: wanted, endpoint: at.host.network.endpoint() });
 }
 

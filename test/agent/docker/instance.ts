@@ -89,6 +89,7 @@ export function startRequest(spec: InstanceSpec, change: Partial<StartRequest> =
     wire: () => Promise.resolve(),
     cpus: null,
     secrets: new Map(),
+    volumes: new Map(),
     ...change,
   };
 }

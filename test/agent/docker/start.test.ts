@@ -63,13 +63,17 @@ describe("start on an empty host", () => {
     expect(created(fixture.fake)[0]!.version).toBe("1.44");
   });
 
-  test("makes no volume on LVM", async () => {
-    const spec = instanceSpec({ containers: [container("web")], volumes: [{ name: "data", kind: "lvm", filesystem: "ext4" }] });
-    expect(await failure(fixture.engine.startInstance(REF, startRequest(spec), never()))).toMatchObject({
-      code: "no-capability",
-      outcome: "refused",
+  test("binds the folders of volumes that are the host's, and infra holds none of them", async () => {
+    const mounts = [{ volume: "data", path: "/var/lib/db", readOnly: false }];
+    const spec = instanceSpec({
+      containers: [{ ...container("web"), mounts }],
+      volumes: [{ name: "data", kind: "lvm", filesystem: "ext4" }],
     });
-    expect(fixture.fake.calls).toEqual([]);
+    const volumes = new Map([["data", "/state/volumes/web/3/data/data"]]);
+    await fixture.engine.startInstance(REF, startRequest(spec, { volumes }), never());
+    const bodies = created(fixture.fake).map(({ body }) => (body as { HostConfig: { Mounts: unknown[] } }).HostConfig.Mounts);
+    const atVolume = bodies.map((it) => it.filter((mount) => (mount as { Target: string }).Target === "/var/lib/db"));
+    expect(atVolume).toEqual([[], [{ Type: "bind", Source: "/state/volumes/web/3/data/data", Target: "/var/lib/db", ReadOnly: false }]]);
   });
 });
 

@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type Command, CommandError, type RunCommand } from "../../../reconciler/agent/network/commands.ts";
+import { type Command, CommandError, type RunCommand } from "../../../reconciler/agent/commands.ts";
 import type { DockerNetwork, DockerNetworks } from "../../../reconciler/agent/network/docker-networks.ts";
 import { createNetwork } from "../../../reconciler/agent/network/network.ts";
 import type { Network, PortRequest, Resolver } from "../../../reconciler/agent/ports.ts";

@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { createCommandRunner, type RunCommand } from "../../../reconciler/agent/network/commands.ts";
+import type { RunCommand } from "../../../reconciler/agent/commands.ts";
+import { createNetworkRunner } from "../../../reconciler/agent/network/commands.ts";
 import { createHostFiles } from "../../../reconciler/agent/network/host-files.ts";
 import { createNetwork } from "../../../reconciler/agent/network/network.ts";
 import type { InstanceRef, Network, PortRequest } from "../../../reconciler/agent/ports.ts";
@@ -16,7 +17,7 @@ export type Lines = string[];
 
 /** The network of a host of the rig: its code runs in this process, its commands and sockets are the host's. */
 export function networkOf(host: RigHost, lines: Lines = []): Network {
-  const inner = createCommandRunner("/run/openvswitch");
+  const inner = createNetworkRunner("/run/openvswitch");
   const run: RunCommand = ({ program, args, ...rest }, signal) => {
     const [nsenter, ...entered] = inNamespaces(host.initPid, [program, ...args]) as [string, ...string[]];
     return inner({ program: nsenter, args: entered, ...rest }, signal);

@@ -4,7 +4,7 @@ import type { NetworkSettings } from "../../../core/host-settings.ts";
 import { slotKey } from "../../../core/ids.ts";
 import { instanceKey } from "../../instance-key.ts";
 import type { InstanceRef, PortRequest } from "../../ports.ts";
-import { type Command, CommandError, type RunCommand } from "../commands.ts";
+import { type Command, CommandError, type RunCommand } from "../../commands.ts";
 import type { HostFiles } from "../host-files.ts";
 import { macOf, makeLink, parseLinkCounters, removeLink } from "../links.ts";
 

@@ -2,7 +2,7 @@ import type { Capability } from "../../../core/desired.ts";
 import type { NetworkSettings } from "../../../core/host-settings.ts";
 import { describeError } from "../../../sys/log.ts";
 import { type Clock, type Endpoint, type InstanceRef, type Log, type PortRequest, type Resolver, StepError } from "../../ports.ts";
-import type { RunCommand } from "../commands.ts";
+import type { RunCommand } from "../../commands.ts";
 import { type DockerNetworks, EngineUnreachable } from "../docker-networks.ts";
 import { dockerNetworkName, type NetworkDriver } from "../driver.ts";
 import type { HostFiles } from "../host-files.ts";

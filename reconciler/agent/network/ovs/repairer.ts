@@ -1,5 +1,5 @@
 import type { Clock, Log } from "../../ports.ts";
-import type { RunCommand } from "../commands.ts";
+import type { RunCommand } from "../../commands.ts";
 import type { HostFiles } from "../host-files.ts";
 import type { EndpointRecord, StateFile } from "../state.ts";
 import { LIST_LIMITS, limitLink, parseLimits } from "../tc/shaping.ts";

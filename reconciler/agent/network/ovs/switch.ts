@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import type { NetworkSettings } from "../../../core/host-settings.ts";
 import type { PortRequest } from "../../ports.ts";
-import type { RunCommand } from "../commands.ts";
+import type { RunCommand } from "../../commands.ts";
 import type { EndpointRecord } from "../state.ts";
 import { fleetCookies, parseFlows, type Flow } from "./flows.ts";
 import { ID, parseSnapshot, snapshotArgs, type SwitchSnapshot } from "./snapshot.ts";

@@ -2,7 +2,7 @@ import type { NetworkSettings } from "../../../core/host-settings.ts";
 import { parseCidr } from "../../../core/addresses.ts";
 import { describeError } from "../../../sys/log.ts";
 import type { Clock, Log, PortRequest } from "../../ports.ts";
-import type { RunCommand } from "../commands.ts";
+import type { RunCommand } from "../../commands.ts";
 import type { EndpointHandler, EndpointRequest, JoinAnswer } from "../plugin/protocol.ts";
 import type { EndpointRecord, StateFile } from "../state.ts";
 import { limitInside, limitLink } from "../tc/shaping.ts";

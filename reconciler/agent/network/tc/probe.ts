@@ -1,4 +1,4 @@
-import { CommandError, type RunCommand } from "../commands.ts";
+import { CommandError, type RunCommand } from "../../commands.ts";
 import { removeLink } from "../links.ts";
 import { limitLink } from "./shaping.ts";
 

@@ -1,4 +1,4 @@
-import type { Command } from "../commands.ts";
+import type { Command } from "../../commands.ts";
 
 /** How long a full bucket lasts at the limit, and how long a packet may wait for its turn. */
 const BURST_MS = 40;
