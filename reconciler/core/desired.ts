@@ -51,6 +51,8 @@ export interface DesiredPool {
     /** Absolute path on each host, below which volumes of kind `dir` lie. */
     readonly folder: string;
     readonly trashKeepForMs: number;
+    /** `when-full`: the oldest trash of a host is purged before its time where a new volume has no room otherwise. */
+    readonly trashReclaim: "never" | "when-full";
   };
   readonly cpuOvercommit: number;
   /** CPUs of every host that Sets never use, as the kernel writes lists, by who uses them; null: none. */
@@ -126,7 +128,7 @@ export interface DesiredSet {
   /** How many of `n` target slots may be not ready at once through a rollout or a drain. */
   readonly maxUnavailable: { readonly count: number } | { readonly percent: number };
   readonly failover: Failover;
-  /** True where two live Instances of a slot could harm: it owns an LVM volume or a reused IP. */
+  /** True where two live Instances of a slot could harm: it owns an LVM volume, a docker volume that is not shared, or a reused IP. */
   readonly exclusive: boolean;
   readonly source: SourcePosition;
 }

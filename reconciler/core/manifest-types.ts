@@ -193,7 +193,7 @@ export interface HostPool {
      */
     storage?: {
       /**
-       * LVM volume group on each host from which volumes of kind lvm are taken. What else lies in it is never touched. Default: none, so the pool takes no Set with such a volume on real hosts.
+       * LVM volume group on each host from which volumes of kind lvm are taken. What else lies in it is never touched. Default: none; a pool of real hosts then takes no Set with such a volume.
        */
       volumeGroup?: string;
       /**
@@ -212,6 +212,10 @@ export interface HostPool {
          * How long a volume stays restorable in the trash before it is purged. Default: 7d.
          */
         keepFor?: string;
+        /**
+         * never: what is in the trash stays for `keepFor`, and a new volume that does not fit has to wait. when-full: the oldest entries on a host are purged before their time where a new volume has no room otherwise. Default: never.
+         */
+        reclaim?: "never" | "when-full";
       };
     };
     /**
@@ -428,7 +432,7 @@ export interface Set {
       maxUnavailable?: number | string;
     };
     /**
-     * What happens to Instances of a lost host. always: replaced elsewhere; after-fence: replaced once the old ones certainly stopped; never: left. Default: after-fence with an LVM volume or `ip: reuse`, else always.
+     * What happens to Instances of a lost host. always: replaced elsewhere; after-fence: replaced once the old ones certainly stopped; never: left. Default: after-fence with an lvm volume, a docker volume that is not shared, or `ip: reuse`; else always.
      */
     failover?: "always" | "after-fence" | "never";
   };
@@ -748,12 +752,12 @@ export interface Mount {
    */
   path: string;
   /**
-   * Whether the container may only read. A secret is never written. Default: false.
+   * Whether the container may only read. Secrets and config files are never written. Default: false.
    */
   readOnly?: boolean;
 }
 /**
- * A volume of an Instance: exactly one of lvm, tmpfs, secret.
+ * A volume of an Instance: exactly one of lvm, dir, tmpfs, docker, secret, config.
  */
 export interface Volume {
   /**
@@ -774,6 +778,15 @@ export interface Volume {
     filesystem?: "ext4" | "xfs";
   };
   /**
+   * A folder on the host's own file system, for data that can be lost or made again, such as caches; it survives replacement of the Instance on its host.
+   */
+  dir?: {
+    /**
+     * Above this size the containers can only read it, until they are given more or somebody frees some; such as 10Gi. Changes without a restart. The room is not reserved on the host.
+     */
+    softLimit: string | number;
+  };
+  /**
    * Memory-backed scratch space, gone with the Instance.
    */
   tmpfs?: {
@@ -781,6 +794,42 @@ export interface Volume {
      * Size, such as 64Mi.
      */
     size: string | number;
+  };
+  /**
+   * A volume by one of Docker's volume plugins, such as network storage; one for each slot, which Setpoint never removes.
+   */
+  docker?: {
+    /**
+     * Name of the plugin as `docker plugin ls` or `docker info` lists it, such as local or rexray/ebs.
+     */
+    driver: string;
+    /**
+     * What the plugin is told when the volume is made (`docker volume create --opt`). No passwords: plans and `docker volume inspect` show it. Default: none.
+     */
+    options?: {
+      /**
+       * Its value: a text or a whole number.
+       */
+      [k: string]: string | number;
+    };
+    /**
+     * Whether two Instances of a slot may use it at once, as with NFS. If not, the slot is started elsewhere only once the old Instance certainly stopped. Default: false.
+     */
+    shared?: boolean;
+  };
+  /**
+   * Small read-only files whose texts stand here. A change recreates the containers that mount it, and no others.
+   */
+  config?: {
+    /**
+     * Texts by the name of their file, up to 64Ki each and 256Ki in a Set.
+     */
+    files: {
+      /**
+       * What is in the file. Never a password: that is a secret's.
+       */
+      [k: string]: string;
+    };
   };
   /**
    * Files of a secret that lies on the host, one for each key, in memory and read-only. They follow the host's within seconds, without a restart.

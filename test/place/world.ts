@@ -25,7 +25,7 @@ export function makePool(name: string, more: Partial<DesiredPool> = {}): Desired
       mtu: 1500,
       overlay: null,
     },
-    storage: { volumeGroup: null, thinPool: null, folder: "/srv", trashKeepForMs: 0 },
+    storage: { volumeGroup: null, thinPool: null, folder: "/srv", trashKeepForMs: 0, trashReclaim: "never" },
     cpuOvercommit: 1,
     isolation: { ovs: null, vms: null },
     memoryReserveBytes: 0,

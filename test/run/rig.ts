@@ -259,7 +259,7 @@ const POOL: DesiredPool = {
     mtu: 1500,
     overlay: null,
   },
-  storage: { volumeGroup: null, thinPool: null, folder: "/srv", trashKeepForMs: 1 },
+  storage: { volumeGroup: null, thinPool: null, folder: "/srv", trashKeepForMs: 1, trashReclaim: "never" },
   cpuOvercommit: 1,
   isolation: { ovs: null, vms: null },
   memoryReserveBytes: 0,

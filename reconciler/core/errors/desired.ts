@@ -54,6 +54,10 @@ export const DESIRED_ERRORS = {
     what: "Two config Policies give one environment variable or label of a Set different values.",
     fix: "Set it in one Policy only, or in the Set itself, whose own value wins.",
   },
+  "config-too-large": {
+    what: "The files of config volumes are larger than what a manifest is for.",
+    fix: "Keep each below 64Ki and those of a Set below 256Ki together; bring large files with the image, or keep them on a volume.",
+  },
   "duplicate-agent": {
     what: "Two hosts of a pool have the same agent.",
     fix: "Give each host its own; in a range of hosts write `{host}` for each one's name, such as ssh://{host}.",
@@ -126,6 +130,10 @@ export const DESIRED_ERRORS = {
     what: "No host of the Set's pools and zones carries the labels it asks for.",
     fix: "Correct placement.hostLabels, or label hosts in the HostPool.",
   },
+  "no-volume-group": {
+    what: "A Set has an lvm volume, but a pool of real hosts in which it may live names no LVM volume group.",
+    fix: "Add `storage: {volumeGroup: NAME}` to the HostPool, with a group that every host has, or use another kind of volume.",
+  },
   "oom-kill-without-limit": {
     what: "A container asks that nothing is killed when memory is short, but has no memory limit, so it could take its host down.",
     fix: "Set resources.memory.limit, or remove oomKillDisable.",
@@ -166,6 +174,10 @@ export const DESIRED_ERRORS = {
     what: "The networks of two pools on one VLAN share addresses.",
     fix: "Use separate ranges or VLANs, unless the pools are not connected to each other.",
   },
+  "storage-folder": {
+    what: "The pool's `storage.folder` is a place in which volumes can't lie: the system's own, one that a reboot empties, or one with `..` in it.",
+    fix: "Write the plain path of a folder of its own on a disk of the hosts, such as /srv/volumes.",
+  },
   "sysctl-misplaced": {
     what: "A kernel setting stands in the wrong place: those of the network are the Instance's, those of IPC the container's.",
     fix: "Move net.* to template.sysctls, and kernel.shm*, kernel.msg*, kernel.sem and fs.mqueue.* to the container.",
@@ -173,6 +185,10 @@ export const DESIRED_ERRORS = {
   "sysctl-not-namespaced": {
     what: "A kernel setting has one value for a whole host, so no Set may change it.",
     fix: "Set it on the hosts themselves, in /etc/sysctl.d, and choose such hosts by placement.hostLabels.",
+  },
+  "thin-pool-without-group": {
+    what: "A pool names a thin pool but not the volume group in which it lies.",
+    fix: "Add storage.volumeGroup, or remove storage.thinPool.",
   },
   "too-few-addresses": {
     what: "A pool's network has fewer addresses than the Sets bound to it can need.",
@@ -207,7 +223,7 @@ export const DESIRED_ERRORS = {
     fix: "Correct the name, or remove it.",
   },
   "unsafe-failover": {
-    what: "A Set that owns an LVM volume or a reused IP has failover `always`, so two live Instances could write at once.",
+    what: "A Set that owns an LVM volume, a docker volume that is not shared, or a reused IP has failover `always`, so two live Instances could write at once.",
     fix: "Use `after-fence` (the default for such Sets) or `never`.",
   },
   "unused-volume": {
@@ -215,7 +231,7 @@ export const DESIRED_ERRORS = {
     fix: "Mount it, or remove it.",
   },
   "volume-too-small": {
-    what: "A volume is too small for its file system.",
+    what: "A volume is too small for its file system, or its limit too low to hold anything.",
     fix: "Raise its size.",
   },
 } as const satisfies Record<string, ErrorEntry>;

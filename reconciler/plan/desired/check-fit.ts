@@ -4,11 +4,10 @@ import { sortedUnique } from "../../core/order.ts";
 import { RESOURCE_NAMES } from "../../core/resources.ts";
 import type { ResourceName, Resources } from "../../core/resources.ts";
 import { formatBytes, formatCpu, formatRate } from "../../core/units.ts";
-import { didYouMean } from "./check-set.ts";
 import { greatestTotal } from "./count.ts";
 import type { LoadedSet } from "./policies.ts";
 import type { ReadPool } from "./pool.ts";
-import { createReport, listed } from "./report.ts";
+import { createReport, didYouMean, listed } from "./report.ts";
 import type { Report } from "./report.ts";
 
 /** How a Set meets the pools it names. */
@@ -31,6 +30,7 @@ export function checkFit(loaded: LoadedSet, set: DesiredSet, poolByName: Readonl
     checkZoneCounts(set, zones, report);
     checkHosts(set, pools, zones, report);
   }
+  checkVolumeGroups(loaded, set, pools, report);
   const poolKey = pools.map(({ pool }) => pool.name).join(" ");
   return { problems: report.problems, pools, poolKey, greatestTotal: greatestTotal(set, zones.length) };
 }
@@ -77,6 +77,22 @@ function checkZoneCounts({ name, placement }: DesiredSet, zones: readonly string
       ["spec", "placement", "zones", "survive"],
       message,
       "Give it more zones or pools, or drop zones.survive.",
+    );
+  }
+}
+
+/** A real host has logical volumes only where its pool says from which group; simulated ones need none. */
+function checkVolumeGroups({ manifest }: LoadedSet, set: DesiredSet, pools: readonly ReadPool[], report: Report): void {
+  const without = pools.filter(({ pool, kinds }) => pool.storage.volumeGroup === null && kinds.some(({ agent }) => agent !== "sim"));
+  if (without.length === 0) return;
+  for (const [index, { name, lvm }] of (manifest.spec.template.volumes ?? []).entries()) {
+    if (lvm === undefined) continue;
+    const names = listed(without.map(({ pool }) => pool.name));
+    report.error(
+      "no-volume-group",
+      ["spec", "template", "volumes", index, "lvm"],
+      `Volume \`${name}\` of Set \`${set.name}\` is a logical volume, but pool ${names} names no volume group to take it from.`,
+      "Add `storage: {volumeGroup: NAME}` to the HostPool (`vgs` on its hosts lists theirs), or use `dir` for data that can be made again.",
     );
   }
 }

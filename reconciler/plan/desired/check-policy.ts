@@ -2,10 +2,10 @@ import type * as written from "../../core/manifest-types.ts";
 import type { ManifestProblem } from "../../core/manifests.ts";
 import { compareText, sortedUnique } from "../../core/order.ts";
 import { formatDuration, parseDuration } from "../../core/units.ts";
-import { didYouMean } from "./check-set.ts";
+
 import type { SetDraft } from "./hashes.ts";
 import type { LoadedPolicy, LoadedSet } from "./policies.ts";
-import { createReport, listed, positionText } from "./report.ts";
+import { createReport, didYouMean, listed, positionText } from "./report.ts";
 import type { Path, ProblemCode, Report } from "./report.ts";
 import { isTimezone } from "./schedule.ts";
 

@@ -1,17 +1,14 @@
 import type * as written from "../../core/manifest-types.ts";
-import { suggest } from "../../core/suggest.ts";
 import { formatBytes, formatCpu } from "../../core/units.ts";
 import { checkOptions } from "./check-options.ts";
+import { checkMounts, checkVolumes } from "./check-volumes.ts";
 import type { SetDraft } from "./hashes.ts";
-import { listed } from "./report.ts";
 import type { Path, Report } from "./report.ts";
-import { canonicalPath } from "./template.ts";
+import { exclusiveVolume } from "./volumes.ts";
 
 /** Below these Docker refuses to start a container. */
 const LEAST_CPU_LIMIT_MILLIS = 10;
 const LEAST_MEMORY_LIMIT_BYTES = 6 * 1024 ** 2;
-/** mkfs needs this much; xfs refuses less than 300 MiB. */
-const LEAST_LVM_BYTES = { ext4: 4 * 1024 ** 2, xfs: 300 * 1024 ** 2 } as const;
 
 const TEMPLATE: Path = ["spec", "template"];
 
@@ -50,9 +47,12 @@ function checkBounds({ metadata, spec: { scaling } }: written.Set, report: Repor
   }
 }
 
+/** By kind of volume. */
+const OWNED: Readonly<Record<string, string>> = { lvm: "an LVM volume", docker: "a docker volume that is not shared" };
+
 function checkFailover(draft: SetDraft, report: Report): void {
   if (!draft.exclusive || draft.failover !== "always") return;
-  const owns = draft.template.network.ip === "reuse" ? "a reused IP" : "an LVM volume";
+  const owns = draft.template.network.ip === "reuse" ? "a reused IP" : OWNED[exclusiveVolume(draft.template.volumes)?.kind ?? ""];
   report.error(
     "unsafe-failover",
     ["spec", "failover"],
@@ -94,60 +94,6 @@ function checkContainerNames({ containers }: written.Template, report: Report): 
       );
     }
     seen.add(name);
-  }
-}
-
-function checkVolumes(template: written.Template, draft: SetDraft, report: Report): void {
-  const mounted = new Set(template.containers.flatMap(({ mounts }) => (mounts ?? []).map(({ volume }) => volume)));
-  const seen = new Set<string>();
-  for (const [index, volume] of (template.volumes ?? []).entries()) {
-    const path = [...TEMPLATE, "volumes", index];
-    if (seen.has(volume.name)) {
-      report.error(
-        "duplicate-volume",
-        [...path, "name"],
-        `Two volumes are named \`${volume.name}\`; names are unique within a Set.`,
-        "Rename one.",
-      );
-    } else if (!mounted.has(volume.name)) {
-      const message = `Volume \`${volume.name}\` is not mounted by any container, so nothing can use it.`;
-      report.warning("unused-volume", [...path, "name"], message, "Add it to the mounts of a container, or remove it.");
-    }
-    seen.add(volume.name);
-    if (volume.secret === undefined) checkVolumeSize(volume, draft.live.volumes[volume.name] ?? 0, path, report);
-  }
-}
-
-function checkVolumeSize({ name, lvm }: written.Volume, sizeBytes: number, path: Path, report: Report): void {
-  const filesystem = lvm?.filesystem ?? "ext4";
-  const least = lvm === undefined ? 1 : LEAST_LVM_BYTES[filesystem];
-  if (sizeBytes >= least) return;
-  const what = lvm === undefined ? "A tmpfs needs" : `An ${filesystem} file system needs`;
-  report.error(
-    "volume-too-small",
-    [...path, lvm === undefined ? "tmpfs" : "lvm", "size"],
-    `Volume \`${name}\` has ${formatBytes(sizeBytes)}. ${what} at least ${formatBytes(least)}.`,
-    "Raise its size.",
-  );
-}
-
-function checkMounts(template: written.Template, report: Report): void {
-  const declared = (template.volumes ?? []).map(({ name }) => name);
-  for (const [containerIndex, container] of template.containers.entries()) {
-    const paths = new Set<string>();
-    for (const [index, mount] of (container.mounts ?? []).entries()) {
-      const path = [...TEMPLATE, "containers", containerIndex, "mounts", index];
-      if (!declared.includes(mount.volume)) {
-        const message = `Container \`${container.name}\` mounts volume \`${mount.volume}\`, which is not declared; volumes of this Set: ${listed(declared)}.`;
-        report.error("unknown-volume", [...path, "volume"], message, didYouMean(mount.volume, declared, "Declare it in template.volumes."));
-      }
-      const target = canonicalPath(mount.path);
-      if (paths.has(target)) {
-        const message = `Container \`${container.name}\` mounts two volumes at \`${target}\`; a path can hold one.`;
-        report.error("duplicate-mount", [...path, "path"], message, "Mount one of them elsewhere.");
-      }
-      paths.add(target);
-    }
   }
 }
 
@@ -247,10 +193,4 @@ function checkRates({ live }: SetDraft, report: Report): void {
       "Leave it out for no limit.",
     );
   }
-}
-
-/** A hint: the near name if there is one, else what to do instead. */
-export function didYouMean(wrong: string, allowed: readonly string[], otherwise: string): string {
-  const near = suggest(wrong, allowed);
-  return near === null ? otherwise : `Did you mean \`${near}\`?`;
 }

@@ -21,17 +21,25 @@ function infraPart({ containers, volumes, network, sysctls }: Template): unknown
   const hostPorts = containers.flatMap(({ ports }) =>
     ports.filter(({ hostPort }) => hostPort !== null).map(({ port, protocol, hostPort }) => `${hostPort}:${port}/${protocol}`),
   );
-  const held = volumes.some(isSecret) ? volumes.filter((volume) => !isSecret(volume)) : volumes;
+  const held = volumes.some(isFiles) ? volumes.filter((volume) => !isFiles(volume)) : volumes;
   return { hostPorts: hostPorts.sort(), launch: containers.map(({ name }) => name), network, sysctls, volumes: held };
 }
 
-/** What an app container is made from: all that it says itself, the runtime, and which secrets its volumes are. */
+/** What an app container is made from: all that it says itself, the runtime, and which secrets and files its volumes are. */
 function containerPart(container: Container, { runtime, volumes }: Template): unknown {
-  const secrets = container.mounts.flatMap(({ volume }) => volumes.filter((it) => it.name === volume).filter(isSecret));
-  if (runtime === undefined && secrets.length === 0) return container;
-  return { ...container, runtime, secrets: secrets.length === 0 ? undefined : secrets };
+  const files = container.mounts.flatMap(({ volume }) => volumes.filter((it) => it.name === volume).filter(isFiles));
+  if (runtime === undefined && files.length === 0) return container;
+  const secrets = files.filter(({ kind }) => kind === "secret");
+  const configs = files.filter(({ kind }) => kind === "config");
+  return { ...container, configs: noneIfEmpty(configs), runtime, secrets: noneIfEmpty(secrets) };
 }
 
-function isSecret({ kind }: Volume): boolean {
-  return kind === "secret";
+/** A field that is not there says as much as an empty list, and leaves older hashes as they were. */
+function noneIfEmpty<Item>(list: readonly Item[]): readonly Item[] | undefined {
+  return list.length === 0 ? undefined : list;
+}
+
+/** Volumes that belong to the containers that mount them; infra has no part in them. */
+function isFiles({ kind }: Volume): boolean {
+  return kind === "secret" || kind === "config";
 }

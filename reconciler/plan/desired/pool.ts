@@ -7,6 +7,7 @@ import { sortedRecord, sortedUnique } from "../../core/order.ts";
 import type { Resources } from "../../core/resources.ts";
 import { formatBytes, formatDuration } from "../../core/units.ts";
 import { checkHostNetwork, readNetwork } from "./network.ts";
+import { readStorage } from "./storage.ts";
 import { readIsolation, type Isolation } from "./isolation.ts";
 import { checkSharedAgents, readAddresses, readAgents } from "./agents.ts";
 import { createReport, readOptional, readQuantity } from "./report.ts";
@@ -14,8 +15,6 @@ import type { Path, Report } from "./report.ts";
 
 type Spec = written.HostPool["spec"];
 
-/** Where volumes of kind `dir` lie when the pool does not say. */
-const STORAGE_FOLDER = "/var/lib/setpoint/volumes";
 /** A lease shorter than this many suspicions would stop Instances at every hiccup of the network. */
 const LEAST_LEASE_IN_SUSPICIONS = 3;
 
@@ -45,12 +44,7 @@ export function readPool(loaded: Loaded<written.HostPool>): ReadPool {
   const pool: DesiredPool = {
     name: metadata.name,
     network: network.desired,
-    storage: {
-      volumeGroup: spec.storage?.volumeGroup ?? null,
-      thinPool: spec.storage?.thinPool ?? null,
-      folder: spec.storage?.folder ?? STORAGE_FOLDER,
-      trashKeepForMs: readQuantity(report, ["spec", "storage", "trash", "keepFor"], "duration", spec.storage?.trash?.keepFor ?? "7d"),
-    },
+    storage: readStorage(spec.storage ?? {}, report),
     cpuOvercommit: spec.cpu?.overcommit ?? 1,
     isolation: isolation.lists,
     memoryReserveBytes: readQuantity(report, ["spec", "memory", "reserve"], "bytes", spec.memory?.reserve ?? 0),

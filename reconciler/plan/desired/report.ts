@@ -1,6 +1,7 @@
 import type { DESIRED_ERRORS } from "../../core/errors/desired.ts";
 import type { SourcePosition } from "../../core/desired.ts";
 import type { Loaded, ManifestProblem } from "../../core/manifests.ts";
+import { suggest } from "../../core/suggest.ts";
 import {
   parseByteRate,
   parseBytes,
@@ -72,4 +73,10 @@ export function listed(names: readonly string[], limit = 8): string {
   if (names.length === 0) return "none";
   const shown = names.slice(0, limit).map((name) => `\`${name}\``);
   return names.length > limit ? `${shown.join(", ")} and ${names.length - limit} more` : shown.join(", ");
+}
+
+/** A hint: the near name if there is one, else what to do instead. */
+export function didYouMean(wrong: string, allowed: readonly string[], otherwise: string): string {
+  const near = suggest(wrong, allowed);
+  return near === null ? otherwise : `Did you mean \`${near}\`?`;
 }

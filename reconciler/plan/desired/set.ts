@@ -3,11 +3,13 @@ import type * as written from "../../core/manifest-types.ts";
 import type { Loaded, ManifestProblem } from "../../core/manifests.ts";
 import { compareNumbers, sortedRecord, sortedUnique } from "../../core/order.ts";
 import type { Resources } from "../../core/resources.ts";
+import { wholeExtents } from "../../core/volumes.ts";
 import { canonicalApart } from "./apart.ts";
 import { checkSet } from "./check-set.ts";
 import type { SetDraft } from "./hashes.ts";
 import { createReport } from "./report.ts";
 import { readLiveSettings, readTemplate } from "./template.ts";
+import { exclusiveVolume } from "./volumes.ts";
 
 const MAX_UNAVAILABLE_PERCENT = 25;
 
@@ -22,7 +24,7 @@ export function readSet(loaded: Loaded<written.Set>): ReadSet {
   const report = createReport(loaded);
   const template = readTemplate(spec.template, report);
   const live = readLiveSettings(spec.template, report);
-  const exclusive = template.network.ip === "reuse" || template.volumes.some((volume) => volume.kind === "lvm");
+  const exclusive = template.network.ip === "reuse" || exclusiveVolume(template.volumes) !== null;
   const draft: SetDraft = {
     name: metadata.name,
     labels: sortedRecord(metadata.labels ?? {}),
@@ -55,14 +57,14 @@ function readCount({ replicas, scaling }: written.Set["spec"]): CountRule {
   return { kind: "elastic", min: scaling.min, max: scaling.max, initial: scaling.initial ?? scaling.min, schedules: [] };
 }
 
-/** What one Instance takes from its host: requests, whole LVM volumes, and the rates that shaping guarantees. */
+/** What one Instance takes from its host: requests, whole LVM volumes, and the rates that shaping guarantees. A soft limit reserves nothing. */
 function reservedBy(template: Template, live: LiveSettings): Resources {
   const limits = Object.values(live.containers);
   const lvm = template.volumes.filter((volume) => volume.kind === "lvm");
   return {
     cpuMillis: limits.reduce((sum, { cpuRequestMillis }) => sum + cpuRequestMillis, 0),
     memoryBytes: limits.reduce((sum, { memoryRequestBytes }) => sum + memoryRequestBytes, 0),
-    diskBytes: lvm.reduce((sum, { name }) => sum + (live.volumes[name] ?? 0), 0),
+    diskBytes: lvm.reduce((sum, { name }) => sum + wholeExtents(live.volumes[name] ?? 0), 0),
     ingressBps: live.ingressBps ?? 0,
     egressBps: live.egressBps ?? 0,
   };

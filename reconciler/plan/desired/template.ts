@@ -1,10 +1,11 @@
-import type { Container, ContainerLimits, EnvValue, HealthCheck, LiveSettings, Template, Volume } from "../../core/desired.ts";
+import type { Container, ContainerLimits, EnvValue, HealthCheck, LiveSettings, Template } from "../../core/desired.ts";
 import type * as written from "../../core/manifest-types.ts";
 import { sortedBy, sortedRecord } from "../../core/order.ts";
 import { canonicalImage } from "./image.ts";
 import { hasFields, readOptions, readSysctls } from "./options.ts";
 import { readOptional, readQuantity } from "./report.ts";
 import type { Path, Report } from "./report.ts";
+import { readSizes, readVolume } from "./volumes.ts";
 
 const STOP_TIMEOUT = "10s";
 const HEALTH = { interval: "10s", timeout: "3s", failures: 3, startPeriod: "0s", path: "/" } as const;
@@ -31,18 +32,11 @@ export function readLiveSettings(template: written.Template, report: Report): Li
   for (const [index, container] of template.containers.entries()) {
     limits[container.name] = readLimits(container.resources, [...path, "containers", index, "resources"], report);
   }
-  const sizes: Record<string, number> = {};
-  for (const [index, volume] of (template.volumes ?? []).entries()) {
-    if (volume.secret !== undefined) continue;
-    const kind = volume.lvm === undefined ? "tmpfs" : "lvm";
-    const size = (volume.lvm ?? volume.tmpfs)?.size ?? 0;
-    sizes[volume.name] = readQuantity(report, [...path, "volumes", index, kind, "size"], "bytes", size);
-  }
   return {
     containers: sortedRecord(limits),
     egressBps: readOptional(report, [...path, "network", "egress"], "rate", template.network?.egress),
     ingressBps: readOptional(report, [...path, "network", "ingress"], "rate", template.network?.ingress),
-    volumes: sortedRecord(sizes),
+    volumes: readSizes(template.volumes ?? [], [...path, "volumes"], report),
   };
 }
 
@@ -118,11 +112,6 @@ function readProbe(health: written.Health): HealthCheck["probe"] {
   if (health.http !== undefined) return { kind: "http", path: health.http.path ?? HEALTH.path, port: health.http.port };
   if (health.tcp !== undefined) return { kind: "tcp", port: health.tcp.port };
   return { command: health.exec?.command ?? [], kind: "exec" };
-}
-
-function readVolume({ name, lvm, secret }: written.Volume): Volume {
-  if (secret !== undefined) return { kind: "secret", name, secret: secret.name };
-  return lvm === undefined ? { kind: "tmpfs", name } : { filesystem: lvm.filesystem ?? "ext4", kind: "lvm", name };
 }
 
 function readLimits({ cpu, memory, io }: written.ContainerResources, path: Path, report: Report): ContainerLimits {
