@@ -5,9 +5,8 @@ import type { HostRow, SlotRow, StatusReport } from "../../reconciler/api/types.
 import { askDaemon } from "../../reconciler/cli/client.ts";
 import type { StateFolder } from "../../reconciler/cli/state-folder.ts";
 import { startDaemon, type DaemonProcess } from "../kill/daemon-process.ts";
-import type { RigHost } from "./rig/host.ts";
-import { run, type CommandResult } from "./rig/process.ts";
-import type { Rig } from "./rig/rig.ts";
+import type { EngineApi } from "./rig/engine-api.ts";
+import { run, type CommandOptions, type CommandResult } from "./rig/process.ts";
 import { waitFor, waitUntil } from "./rig/wait.ts";
 
 /** Name of the fleet in owner labels: the daemon's default. */
@@ -17,6 +16,23 @@ const MAIN = join(import.meta.dirname, "../../reconciler/main.ts");
 
 /** Files of a manifest repository by path; null removes one. */
 export type Files = Readonly<Record<string, string | null>>;
+
+/** What a fleet needs of a host, whatever kind of rig made it. */
+export interface FleetHost {
+  readonly name: string;
+  readonly isOn: boolean;
+  readonly engine: EngineApi;
+  exec(argv: readonly string[], options?: CommandOptions): Promise<CommandResult>;
+  docker(...args: readonly string[]): Promise<string>;
+  logTails(lines?: number): string;
+}
+
+export interface FleetRig {
+  readonly folder: string;
+  readonly hosts: readonly FleetHost[];
+  /** A PATH for the reconciler, on which `ssh` knows the hosts; absent: this process's own. */
+  readonly path?: string;
+}
 
 /** One container of ours, as Docker on some host lists it. */
 export interface WorldContainer {
@@ -33,7 +49,7 @@ export interface WorldContainer {
 
 /** A manifest repository, the reconciler that follows it as a process of its own, and the hosts of a rig. */
 export interface TestFleet {
-  readonly rig: Rig;
+  readonly rig: FleetRig;
   /** Writes and commits; resolves to the commit. */
   commit(files: Files): string;
   startReconciler(): Promise<void>;
@@ -64,7 +80,7 @@ export interface TestFleet {
   close(): Promise<void>;
 }
 
-export function createFleet(rig: Rig, files: Files): TestFleet {
+export function createFleet(rig: FleetRig, files: Files): TestFleet {
   const dir = join(rig.folder, "reconciler");
   const repository = join(dir, "repo");
   const at = (name: string): string => join(dir, "state", name);
@@ -99,7 +115,7 @@ export function createFleet(rig: Rig, files: Files): TestFleet {
       return git("rev-parse", "HEAD");
     },
     async startReconciler() {
-      reconciler = startDaemon(dir, 1);
+      reconciler = startDaemon(dir, 1, { path: rig.path });
       await reconciler.started;
     },
     async killReconciler() {
@@ -176,7 +192,7 @@ async function look(fleet: TestFleet, commit: string): Promise<ReadonlyMap<strin
   return new Map(apps.map((container) => [container.slot, container]));
 }
 
-async function containersOf(host: RigHost): Promise<readonly WorldContainer[]> {
+async function containersOf(host: FleetHost): Promise<readonly WorldContainer[]> {
   interface Listed {
     readonly Id: string;
     readonly Names: readonly string[];
@@ -198,7 +214,7 @@ async function containersOf(host: RigHost): Promise<readonly WorldContainer[]> {
 }
 
 /** Runs a program of the host in the network of a container. */
-export async function inNetworkOf(host: RigHost, containerId: string, argv: readonly string[]): Promise<CommandResult> {
+export async function inNetworkOf(host: FleetHost, containerId: string, argv: readonly string[]): Promise<CommandResult> {
   const pid = await host.docker("inspect", "--format", "{{.State.Pid}}", containerId);
   return host.exec(["nsenter", `--net=/proc/${pid}/ns/net`, ...argv], { anyExit: true });
 }

@@ -1,5 +1,4 @@
-import type { TestFleet, WorldContainer } from "./fleet.ts";
-import type { RigHost } from "./rig/host.ts";
+import type { FleetHost, TestFleet, WorldContainer } from "./fleet.ts";
 
 /** How many app containers of each slot ran at once, from one moment to another. */
 export interface Lives {
@@ -35,7 +34,7 @@ interface Turn {
   readonly runs: boolean;
 }
 
-async function turnsOf(host: RigHost, sinceMs: number, untilMs: number): Promise<readonly Turn[]> {
+async function turnsOf(host: FleetHost, sinceMs: number, untilMs: number): Promise<readonly Turn[]> {
   const filters = ["event=start", "event=die", "label=setpoint.role=app"].flatMap((filter) => ["--filter", filter]);
   const span = ["--since", String(sinceMs / 1000), "--until", String(untilMs / 1000)];
   // Not {{json .}}: a number of nanoseconds is more than JSON's numbers hold.

@@ -5,7 +5,7 @@ import { endOf, RIG_PATH, run, type CommandOptions, type CommandResult } from ".
 import { Hopeless, waitUntil } from "../../hosts/rig/wait.ts";
 
 /** Of a command that names none. */
-const COMMAND_WITHIN_MS = 60_000;
+const COMMAND_WITHIN_MS = 180_000;
 
 /** What `~/.ssh/config` says of one host. */
 export interface SshEntry {
@@ -50,7 +50,7 @@ export async function openLogin(entry: SshEntry, folder: string, evidence: () =>
   const dockerSocket = join(folder, "docker.sock");
   writeFileSync(config, sshConfig([entry]));
   for (const path of [control, dockerSocket]) rmSync(path, { force: true });
-  const ssh = ["ssh", "-F", config, "-S", control, "-o", "LogLevel=ERROR", "-o", "ConnectTimeout=30"];
+  const ssh = ["ssh", "-F", config, "-S", control, "-o", "LogLevel=ERROR", "-o", "ConnectTimeout=120"];
   const forward = ["-o", "ExitOnForwardFailure=yes", "-L", `${dockerSocket}:/run/docker.sock`];
   const said: string[] = [];
   const master = spawn("setpriv", ["--pdeathsig", "KILL", ...ssh, "-M", "-N", ...forward, entry.alias], {
@@ -73,7 +73,7 @@ export async function openLogin(entry: SshEntry, folder: string, evidence: () =>
       const deadlineMs = options.deadlineMs ?? COMMAND_WITHIN_MS;
       const variables = Object.entries(options.env ?? {}).map(([name, value]) => `${name}=${value}`);
       const limited = ["timeout", "--kill-after=1", String(deadlineMs / 1000), "env", ...variables, ...argv];
-      const inner: CommandOptions = { deadlineMs: deadlineMs + 30_000, anyExit: options.anyExit ?? false, input: options.input ?? "" };
+      const inner: CommandOptions = { deadlineMs: deadlineMs + 60_000, anyExit: options.anyExit ?? false, input: options.input ?? "" };
       return run([...ssh, "-T", entry.alias, "--", limited.map(quoted).join(" ")], inner);
     },
     async close() {
