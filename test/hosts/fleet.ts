@@ -5,8 +5,8 @@ import type { HostRow, SlotRow, StatusReport } from "../../reconciler/api/types.
 import { askDaemon } from "../../reconciler/cli/client.ts";
 import type { StateFolder } from "../../reconciler/cli/state-folder.ts";
 import { startDaemon, type DaemonProcess } from "../kill/daemon-process.ts";
-import type { EngineApi } from "./rig/engine-api.ts";
-import { run, type CommandOptions, type CommandResult } from "./rig/process.ts";
+import type { RigHost } from "./rig/host.ts";
+import { run, type CommandResult } from "./rig/process.ts";
 import { waitFor, waitUntil } from "./rig/wait.ts";
 
 /** Name of the fleet in owner labels: the daemon's default. */
@@ -17,20 +17,14 @@ const MAIN = join(import.meta.dirname, "../../reconciler/main.ts");
 /** Files of a manifest repository by path; null removes one. */
 export type Files = Readonly<Record<string, string | null>>;
 
-/** What a fleet needs of a host, whatever kind of rig made it. */
-export interface FleetHost {
-  readonly name: string;
-  readonly isOn: boolean;
-  readonly engine: EngineApi;
-  exec(argv: readonly string[], options?: CommandOptions): Promise<CommandResult>;
-  docker(...args: readonly string[]): Promise<string>;
-  logTails(lines?: number): string;
-}
+/** What a fleet takes of its hosts, whatever kind of machine they are. */
+export type FleetHost = Pick<RigHost, "name" | "isOn" | "engine" | "exec" | "docker" | "logTails">;
 
+/** Hosts, and a folder that is removed with them. */
 export interface FleetRig {
   readonly folder: string;
   readonly hosts: readonly FleetHost[];
-  /** A PATH for the reconciler, on which `ssh` knows the hosts; absent: this process's own. */
+  /** Where the reconciler finds programs, as ssh; absent: where this process does. */
   readonly path?: string;
 }
 
@@ -115,7 +109,7 @@ export function createFleet(rig: FleetRig, files: Files): TestFleet {
       return git("rev-parse", "HEAD");
     },
     async startReconciler() {
-      reconciler = startDaemon(dir, 1, { path: rig.path });
+      reconciler = startDaemon(dir, 1, "state", rig.path);
       await reconciler.started;
     },
     async killReconciler() {

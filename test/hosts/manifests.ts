@@ -58,9 +58,20 @@ export function bridgePool(rig: Rig): string {
 }
 
 function poolOf(rig: Rig, network: string, failure: string, ofSpec = ""): string {
-  const hosts = rig.hosts.map(
-    ({ name, agentSocket }) =>
-      `    - { name: ${name}, agent: "unix://${agentSocket}", zone: zone-${name}, capacity: { cpu: 2, memory: 6Gi, disk: 10Gi, bandwidth: 1gbit } }`,
+  const hosts = rig.hosts.map(({ name, agentSocket }) => ({ name, agent: `unix://${agentSocket}`, memory: "6Gi" }));
+  return poolOfHosts(hosts, network, failure, ofSpec);
+}
+
+/** A pool of such hosts, one zone each. */
+export function poolOfHosts(
+  at: readonly { readonly name: string; readonly agent: string; readonly memory: string }[],
+  network: string,
+  failure: string,
+  ofSpec = "",
+): string {
+  const hosts = at.map(
+    ({ name, agent, memory }) =>
+      `    - { name: ${name}, agent: "${agent}", zone: zone-${name}, capacity: { cpu: 2, memory: ${memory}, disk: 10Gi, bandwidth: 1gbit } }`,
   );
   return `apiVersion: setpoint/v1
 kind: HostPool

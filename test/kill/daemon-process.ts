@@ -16,17 +16,10 @@ export interface DaemonProcess {
   log(): string;
 }
 
-export interface DaemonOptions {
-  /** Name of its state folder; default: state. */
-  readonly state?: string;
-  /** Where it finds programs; default: as this process. */
-  readonly path?: string | undefined;
-}
-
-/** On `DIR/repo`, with its state in `DIR/state` or as named. */
-export function startDaemon(dir: string, speed: number, { state = "state", path }: DaemonOptions = {}): DaemonProcess {
+/** On `DIR/repo`, with its state in `DIR/state` or as named; `path`: where it finds programs, when not where this process does. */
+export function startDaemon(dir: string, speed: number, state = "state", path = process.env["PATH"]!): DaemonProcess {
   const args = [MAIN, "daemon", "--repo", join(dir, "repo"), "--state", join(dir, state), "--speed", String(speed)];
-  const env = { PATH: path ?? process.env["PATH"]!, HOME: dir, SETPOINT_LOG: "info", NODE_COMPILE_CACHE: join(dir, "cache") };
+  const env = { PATH: path, HOME: dir, SETPOINT_LOG: "info", NODE_COMPILE_CACHE: join(dir, "cache") };
   const child = spawn(process.execPath, args, { cwd: dir, env, stdio: ["ignore", "ignore", "pipe"] });
   const lines: string[] = [];
   const ended = endOf(child);

@@ -97,7 +97,7 @@ function instances(): Map<string, string[]> {
 
 /** Node keeps compiled files only when a process ends by itself; with them the killed ones start as fast as in real life. */
 async function warmUp(): Promise<void> {
-  const daemon = startDaemon(dir, 1, { state: "other" });
+  const daemon = startDaemon(dir, 1, "other");
   await daemon.started;
   expect(await daemon.stop()).toBe(0);
 }

@@ -13,7 +13,8 @@ import {
   readVolume,
   type LedgerLine,
 } from "./ledger.ts";
-import { addVolumeGroup, BRIDGE, mountOf, poolManifest, setManifest } from "./manifests.ts";
+import { addVolumeGroup, mountOf, poolManifest, setManifest } from "./lab.ts";
+import { BRIDGE } from "./manifests.ts";
 import type { VmHost } from "./rig/host.ts";
 import { createVmRig, type VmRig } from "./rig/rig.ts";
 

@@ -4,7 +4,8 @@ import { formatMeasurements, type Measurement } from "../hosts/measure/measureme
 import { lookAtRate } from "../hosts/measure/rate.ts";
 import { IMAGES } from "../hosts/rig/images.ts";
 import { limitConforms } from "./conforms.ts";
-import { addVolumeGroup, BRIDGE, poolManifest, setManifest } from "./manifests.ts";
+import { addVolumeGroup, poolManifest, setManifest } from "./lab.ts";
+import { BRIDGE } from "./manifests.ts";
 import type { VmHost } from "./rig/host.ts";
 import { createVmRig, type VmRig } from "./rig/rig.ts";
 

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { expect } from "vitest";
 import type { FleetHost } from "../hosts/fleet.ts";
-import { mountOf } from "./manifests.ts";
+import { mountOf } from "./lab.ts";
 
 /*
  * A writer that shows what is lost. Each line of its ledger is on the disk (fsync) before it is acknowledged, and holds the digest of the one

@@ -10,7 +10,7 @@ import { IMAGES } from "../hosts/rig/images.ts";
 import { waitUntil } from "../hosts/rig/wait.ts";
 import { limitConforms } from "./conforms.ts";
 import { ledgerWriter, parseLedger, readVolume } from "./ledger.ts";
-import { addVolumeGroup, poolManifest, setManifest } from "./manifests.ts";
+import { addVolumeGroup, poolManifest, setManifest } from "./lab.ts";
 import type { VmHost } from "./rig/host.ts";
 import { createVmRig, type VmRig } from "./rig/rig.ts";
 

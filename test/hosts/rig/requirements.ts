@@ -24,13 +24,19 @@ const NAMESPACES = ["--mount", "--net", "--pid", "--uts", "--ipc", "--fork", "--
 /** What this machine lacks to be several Docker hosts, each with what to do about it; empty: it lacks nothing. */
 export function lackingRequirements(): readonly string[] {
   if (process.platform !== "linux") return ["Linux: the hosts are namespaces of its kernel"];
-  const lacking = Object.entries(PROGRAMS).flatMap(([source, programs]) => {
+  const lacking = lackingPrograms(PROGRAMS);
+  return process.getuid!() === 0 ? [...lacking, ...lackingOfKernel()] : lacking;
+}
+
+/** What of these programs, by Debian package, this machine lacks; also the busybox that images are made of, and root. */
+export function lackingPrograms(wanted: Readonly<Record<string, readonly string[]>>): readonly string[] {
+  const lacking = Object.entries(wanted).flatMap(([source, programs]) => {
     const missing = programs.filter((program) => !isInstalled(program));
     return missing.length === 0 ? [] : [`${missing.join(", ")}: apt-get install ${source}`];
   });
   if (findBusybox() === null) lacking.push("a static busybox: apt-get install busybox-static");
-  if (process.getuid!() !== 0) return [...lacking, "root: run it with sudo, or as root in a virtual machine"];
-  return [...lacking, ...lackingOfKernel()];
+  if (process.getuid!() !== 0) lacking.push("root: run it with sudo, or as root in a virtual machine");
+  return lacking;
 }
 
 function lackingOfKernel(): readonly string[] {

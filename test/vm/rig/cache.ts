@@ -7,7 +7,7 @@ import { waitFor } from "../../hosts/rig/wait.ts";
 /** What is slow to make and equal for equal inputs: images and saved machines. Machines that run have other machines' disks below theirs. */
 export const CACHE = process.env["SETPOINT_VM_CACHE"] ?? "/var/tmp/setpoint-vm";
 
-/** Of each kind so many stay, the ones used last; one that was used within an hour stays in any case. */
+/** Of each kind so many stay, the ones used last; one that was used within an hour stays in any case, also unfinished. */
 const KEPT = 6;
 const IN_USE_MS = 3_600_000;
 
@@ -27,7 +27,12 @@ export async function cached(kind: string, key: string, make: (folder: string) =
     const unfinished = `${folder}.new`;
     rmSync(unfinished, { recursive: true, force: true });
     mkdirSync(unfinished);
-    await make(unfinished);
+    try {
+      await make(unfinished);
+    } catch (error) {
+      rmSync(unfinished, { recursive: true, force: true });
+      throw error;
+    }
     renameSync(unfinished, folder);
     removeUnused(kind);
     return folder;
@@ -78,8 +83,10 @@ function tryLock(name: string): Promise<Server | null> {
 }
 
 function removeUnused(kind: string): void {
-  const all = readdirSync(join(CACHE, kind)).filter((name) => !name.endsWith(".new"));
-  const byUse = all.map((name) => ({ path: join(CACHE, kind, name), usedAtMs: statSync(join(CACHE, kind, name)).mtimeMs }));
+  const byUse = readdirSync(join(CACHE, kind)).map((name) => ({
+    path: join(CACHE, kind, name),
+    usedAtMs: statSync(join(CACHE, kind, name)).mtimeMs,
+  }));
   const unused = byUse.toSorted((a, b) => b.usedAtMs - a.usedAtMs).slice(KEPT);
   for (const { path, usedAtMs } of unused) if (Date.now() - usedAtMs > IN_USE_MS) rmSync(path, { recursive: true, force: true });
 }

@@ -7,6 +7,7 @@ import type { VmHost } from "./host.ts";
 const ROOT = join(import.meta.dirname, "../../..");
 const SOURCES = ["reconciler", "schemas", "package.json"];
 const UNITS = "reconciler/agent/systemd";
+const NOT_LOADED = ["*.d.ts", "*.d.mts", "*.d.cts", "*.map", "node_modules/*.md", "*.node"];
 const FOLDER = "/usr/local/lib/setpoint";
 
 /** Different whenever something that installAgent puts on a machine is. */
@@ -17,15 +18,17 @@ export function productKey(): string {
 /** Puts Setpoint on a machine and starts its agent, now and before Docker at each boot. */
 export async function installAgent(host: VmHost): Promise<void> {
   const modules = join(realpathSync(join(ROOT, "node_modules")), "..");
-  await host.unpack(["-C", ROOT, ...SOURCES, "-C", modules, ...packagesOfProduct()], FOLDER);
+  await host.unpack(
+    [...NOT_LOADED.map((pattern) => `--exclude=${pattern}`), "-C", ROOT, ...SOURCES, "-C", modules, ...packagesOfProduct()],
+    FOLDER,
+  );
   await host.exec(["ln", "-s", `${FOLDER}/reconciler/setpoint`, "/usr/local/bin/setpoint"]);
   const unit = (name: string): string => readFileSync(join(ROOT, UNITS, name), "utf8");
   await host.write("/etc/systemd/system/setpoint-agent.service", unit("setpoint-agent.service"));
   await host.write("/etc/systemd/system/docker.service.d/setpoint.conf", unit("docker.service.d/setpoint.conf"));
   await host.write("/etc/docker/daemon.json", unit("daemon.json"));
   await host.exec(["systemctl", "daemon-reload"]);
-  // The first start of all reads every source file anew.
-  await host.exec(["systemctl", "enable", "--now", "setpoint-agent"], { deadlineMs: 300_000 });
+  await host.exec(["systemctl", "enable", "--now", "setpoint-agent"]);
   await host.exec(["systemctl", "reload", "docker"]);
   await waitUntil(
     "the agent to answer",

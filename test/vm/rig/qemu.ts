@@ -98,29 +98,27 @@ function argumentsOf({ image, accelerator, folder, disks, lan, ram, isResumed }:
   // Any free port, and no way out: neither to the network of this machine nor to the world.
   const user = (net: string): string => `user,ipv6=off,restrict=on,net=${net}.0/24,hostfwd=tcp:127.0.0.1:0-${net}.15:22`;
   const backends: Readonly<Record<Card, string>> = { control: user("10.0.2"), lan, rig: user("10.0.3") };
-  return [
-    ...machineArguments(accelerator),
-    ...["-kernel", image.kernel, "-initrd", image.initrd],
-    ...["-object", `${memory},size=${RAM_MIB}M`],
-    ...["-chardev", `file,id=console,path=${join(folder, "console.log")},append=on`, "-serial", "chardev:console"],
-    ...["-qmp", `unix:${join(folder, "qmp")},server=on,wait=off`],
-    ...disks.flatMap((name) => [
-      ...["-drive", `if=none,id=${name},file=${join(folder, `${name}.qcow2`)},format=qcow2,cache=unsafe,discard=unmap`],
-      ...["-device", `virtio-blk-pci,drive=${name},serial=${name}`],
-    ]),
-    ...CARDS.flatMap((card, index) => [
-      ...["-netdev", `${backends[card]},id=${card}`],
-      ...["-device", `virtio-net-pci,netdev=${card},id=card-${card},romfile=,mac=52:54:00:00:0${index}:01`],
-    ]),
-    ...["-device", "virtio-rng-pci"],
-    ...(isResumed ? ["-incoming", "defer"] : []),
-  ];
+  const disk = (name: string): readonly string[] => {
+    const file = `file=${join(folder, `${name}.qcow2`)},format=qcow2,cache=unsafe,discard=unmap`;
+    return ["-drive", `if=none,id=${name},${file}`, "-device", `virtio-blk-pci,drive=${name},serial=${name}`];
+  };
+  const card = (name: Card, index: number): readonly string[] => {
+    const device = `virtio-net-pci,netdev=${name},id=card-${name},romfile=,mac=52:54:00:00:0${index}:01`;
+    return ["-netdev", `${backends[name]},id=${name}`, "-device", device];
+  };
+  const start = ["-kernel", image.kernel, "-initrd", image.initrd, "-object", `${memory},size=${RAM_MIB}M`];
+  const console = ["-chardev", `file,id=console,path=${join(folder, "console.log")},append=on`, "-serial", "chardev:console"];
+  const control = ["-qmp", `unix:${join(folder, "qmp")},server=on,wait=off`, "-device", "virtio-rng-pci"];
+  const devices = [...disks.flatMap(disk), ...CARDS.flatMap(card)];
+  return [...machineArguments(accelerator), ...start, ...console, ...control, ...devices, ...(isResumed ? ["-incoming", "defer"] : [])];
 }
 
 /** From `info usernet`, which lists the ports that the kernel chose. */
 function portsOf(told: string): { readonly control: number; readonly rig: number } {
   const port = (address: string): number => {
-    const found = new RegExp(`HOST_FORWARD\\]\\s+\\d+\\s+127\\.0\\.0\\.1\\s+(\\d+)\\s+${address.replaceAll(".", "\\.")}\\s+22\\b`).exec(told);
+    const found = new RegExp(`HOST_FORWARD\\]\\s+\\d+\\s+127\\.0\\.0\\.1\\s+(\\d+)\\s+${address.replaceAll(".", "\\.")}\\s+22\\b`).exec(
+      told,
+    );
     if (found === null) throw new Error(`QEMU forwards no port to ${address}:\n${told}`);
     return Number(found[1]);
   };

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { endOf, RIG_PATH, run, type CommandOptions, type CommandResult } from "../../hosts/rig/process.ts";
 import { Hopeless, waitUntil } from "../../hosts/rig/wait.ts";
 
-/** Of a command that names none. */
+/** Of a command that names none: what takes a second on an idle machine takes a minute on a busy one without KVM. */
 const COMMAND_WITHIN_MS = 180_000;
 
 /** What `~/.ssh/config` says of one host. */
@@ -69,12 +69,18 @@ export async function openLogin(entry: SshEntry, folder: string, evidence: () =>
   await waitUntil(`a login on ${entry.alias}`, isOpen, { evidence });
   return {
     dockerSocket,
-    exec(argv, options = {}) {
+    async exec(argv, options = {}) {
       const deadlineMs = options.deadlineMs ?? COMMAND_WITHIN_MS;
       const variables = Object.entries(options.env ?? {}).map(([name, value]) => `${name}=${value}`);
       const limited = ["timeout", "--kill-after=1", String(deadlineMs / 1000), "env", ...variables, ...argv];
-      const inner: CommandOptions = { deadlineMs: deadlineMs + 60_000, anyExit: options.anyExit ?? false, input: options.input ?? "" };
-      return run([...ssh, "-T", entry.alias, "--", limited.map(quoted).join(" ")], inner);
+      const startedAtMs = performance.now();
+      const command = [...ssh, "-T", entry.alias, "--", limited.map(quoted).join(" ")];
+      const result = await run(command, { deadlineMs: deadlineMs + 60_000, anyExit: true, input: options.input ?? "" });
+      // The exit code of `timeout` is no sign: it kills itself where it had to kill, and ssh then says 255.
+      const isLate = result.exitCode !== 0 && performance.now() - startedAtMs > deadlineMs;
+      if (isLate) throw new Error(`${argv.join(" ")}: no end within ${deadlineMs / 1000} s\n${result.stderr}`);
+      if (result.exitCode === 0 || options.anyExit === true) return result;
+      throw new Error(`${argv.join(" ")}: exit code ${result.exitCode}\n${result.stderr}${result.stdout}`);
     },
     async close() {
       master.kill("SIGKILL");
