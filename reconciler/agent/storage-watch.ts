@@ -8,7 +8,7 @@ const MEASURE_EVERY_MS = 10_000;
 /** Everything is read anew this often: nothing tells what others do to the host's storage. */
 const LOOK_EVERY_MS = 60_000;
 const LOOK_WITHIN_MS = 60_000;
-const MEASURE_WITHIN_MS = 5_000;
+const MEASURE_WITHIN_MS = 30_000;
 
 /** Keeps what is known of the host's volumes up to date, and has finished what a crash left half done. */
 export class StorageWatch {

@@ -158,6 +158,6 @@ describe("an agent's volumes", () => {
     await at.pass(40_000);
     expect([lvm.reads - reads, (await at.observe()).storageProblem]).toEqual([0, ""]);
     await at.pass(40_000);
-    expect((await at.observe()).storageProblem).toBe("the volume group vg0 lacks [unknown] (UUID Yk3-w2)");
+    expect((await at.observe()).storageProblem).toBe("the volume group vg0 lacks the physical volume Yk3-w2");
   });
 });

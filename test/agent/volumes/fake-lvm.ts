@@ -221,12 +221,14 @@ export class FakeLvm {
   }
 
   #deviceRows(): Record<string, string>[] {
-    const gone = { pv_name: "[unknown]", pv_uuid: "Yk3-w2", pv_missing: "missing" };
-    return [{ pv_name: "/dev/vdb", pv_uuid: "Ab1-c2", pv_missing: "" }, ...(this.missing ? [gone] : [])];
+    const gone = { pv_uuid: "Yk3-w2", pv_missing: "missing" };
+    return [{ pv_uuid: "Ab1-c2", pv_missing: "" }, ...(this.missing ? [gone] : [])];
   }
 
   #volumeRows(): Record<string, string>[] {
+    const [group] = this.#groupRows();
     const rows = this.volumes.map((lv) => ({
+      ...group,
       lv_uuid: lv.uuid,
       lv_name: lv.name,
       lv_size: `${lv.sizeBytes}`,
@@ -268,8 +270,9 @@ export class FakeLvm {
     };
     const change = changes[program];
     if (change === undefined) throw new Error(`no such program here: ${program}`);
-    if (this.missing && program.startsWith("lv") && !args.includes("--activate")) {
-      this.#fail(command, `  Cannot change VG ${this.group} while PVs are missing.`);
+    // It does change tags and remove: what that leads to when the disk comes back is up to those who do it.
+    if (this.missing && ["lvcreate", "lvrename", "lvextend"].includes(program)) {
+      this.#fail(command, `  WARNING: VG ${this.group} is missing PV Yk3-w2.\n  Cannot change VG ${this.group} while PVs are missing.`);
     }
     change();
     return "";
@@ -325,7 +328,8 @@ export class FakeLvm {
   #make(command: Command, type: "ext4" | "xfs", midway: boolean): void {
     const lv = this.#at(command, command.args.at(-1)!);
     if (this.mounts.some((mount) => mount.lv === lv)) this.#fail(command, `${command.args.at(-1)} contains a mounted filesystem`);
-    if (type === "xfs" && lv.sizeBytes < LEAST_XFS) this.#fail(command, "Filesystem must be larger than 300MB.");
+    if (type === "xfs" && lv.sizeBytes < LEAST_XFS)
+      this.#fail(command, "Filesystem must be larger than 300MB.\nUsage: mkfs.xfs\n/* force overwrite */ [-f]");
     lv.filesystem = { type, sizeBytes: lv.sizeBytes, files: new Map(), damaged: midway };
   }
 

@@ -291,7 +291,7 @@ describe("what goes wrong with volumes on LVM", () => {
     host.reboot();
     lvm = host.driver();
     await lvm.apply(SETTINGS);
-    const lacks = "lacks [unknown] (UUID Yk3-w2)";
+    const lacks = "lacks the physical volume Yk3-w2";
     expect(lvm.problem()).toBe(`the volume group vg0 ${lacks}`);
     expect(await trouble(made({ sizeBytes: 2 * GIB }))).toMatchObject({ code: "group-damaged", message: expect.stringContaining(lacks) });
     for (const work of [
@@ -320,8 +320,8 @@ describe("what goes wrong with volumes on LVM", () => {
       outcome: "refused",
       message: expect.stringContaining("storage.volumeGroup"),
     });
-    host.lacking.add("vgs");
-    await expect(lvm.apply(SETTINGS)).rejects.toThrow("vgs is not installed on a-1; install the package lvm2");
+    host.lacking.add("lvs");
+    await expect(lvm.apply(SETTINGS)).rejects.toThrow("lvs is not installed on a-1; install the package lvm2");
   });
 
   it("keeps what it saw while LVM does not answer", async () => {

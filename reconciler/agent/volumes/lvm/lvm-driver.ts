@@ -35,6 +35,8 @@ const NEWS = 0.01;
 /** The sub-folder of a volume that containers see: the root of an ext4 file system has a lost+found. */
 const DATA = "data";
 
+type Decide = (sight: next.Sight) => next.Next;
+
 /** Volumes as logical volumes of one volume group. What they are stands in their tags; nothing else is remembered. */
 export class LvmDriver implements VolumeDriver {
   readonly kind = "lvm";
@@ -154,23 +156,23 @@ export class LvmDriver implements VolumeDriver {
   }
 
   /** One change after the other until the goal is reached. */
-  async #reach(lane: string, decide: (sight: next.Sight) => next.Next, signal: AbortSignal): Promise<void> {
+  async #reach(lane: string, decide: Decide, signal: AbortSignal): Promise<void> {
     await this.#lanes.run(lane, async () => {
       for (let changes = 0; changes < MOST_CHANGES; changes++) {
-        const step = decide(await this.#readSoon());
+        const step = await this.#changeGroup(decide, signal);
         if (step.kind === "done") return;
-        if (step.kind === "lvm") await this.#changeGroup(decide, signal);
-        else await this.#changeVolume(step.kind, step.volume, signal);
+        if (step.kind !== "lvm") await this.#changeVolume(step.kind, step.volume, signal);
       }
       throw new StepError("volume-failed", `LVM on ${this.#options.told().host} does not show what it was told to do`);
     });
   }
 
-  /** Decides anew where nobody else changes the group meanwhile. */
-  async #changeGroup(decide: (sight: next.Sight) => next.Next, signal: AbortSignal): Promise<void> {
-    await this.#inTurn(async () => {
+  /** Decides, and has LVM do it if it is LVM's, while nobody else changes the group. */
+  async #changeGroup(decide: Decide, signal: AbortSignal): Promise<next.Next> {
+    return await this.#inTurn(async () => {
       const step = decide(await this.#read());
       if (step.kind === "lvm") await this.#run(step.command, null, signal);
+      return step;
     });
   }
 
@@ -312,9 +314,10 @@ export class LvmDriver implements VolumeDriver {
     const { run, told } = this.#options;
     const { signal } = this.#lifetime;
     try {
-      const group = await run(reportGroup(name), signal);
       const volumes = await run(reportVolumes(name), signal);
-      const devices = missingCount(group) === 0 ? null : await run(reportDevices(name), signal);
+      let group: string | null = null;
+      if (missingCount({ volumes, group }) === null) group = await run(reportGroup(name), signal);
+      const devices = missingCount({ volumes, group }) === 0 ? null : await run(reportDevices(name), signal);
       return parseGroup({ group, volumes, devices }, fleet);
     } catch (error) {
       if (!(error instanceof CommandError) || !/not found/i.test(error.stderr)) throw error;

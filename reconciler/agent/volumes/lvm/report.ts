@@ -5,7 +5,7 @@ export interface Group {
   readonly name: string;
   readonly freeBytes: number;
   readonly extentBytes: number;
-  /** Physical volumes that are gone, for messages: their device, if that is known, and identity. */
+  /** Physical volumes that are gone, for messages: their device is not known any more. */
   readonly missing: readonly string[];
   /** Ours and all others; sorted by name. */
   readonly volumes: readonly LogicalVolume[];
@@ -35,16 +35,22 @@ export type OwnedVolume = LogicalVolume & { readonly owner: LvOwner };
 
 export const GROUP_FIELDS = "vg_name,vg_free,vg_extent_size,vg_missing_pv_count";
 export const VOLUME_FIELDS =
-  "lv_uuid,lv_name,lv_size,lv_layout,lv_tags,lv_active,lv_kernel_major,lv_kernel_minor,lv_dm_path,pool_lv,data_percent,metadata_percent,lv_health_status";
-export const DEVICE_FIELDS = "pv_name,pv_uuid,pv_missing";
+  "vg_name,vg_free,vg_extent_size,vg_missing_pv_count,lv_uuid,lv_name,lv_size,lv_layout,lv_tags,lv_active,lv_kernel_major,lv_kernel_minor,lv_dm_path,pool_lv,data_percent,metadata_percent,lv_health_status";
+export const DEVICE_FIELDS = "pv_uuid,pv_missing";
 
-/** The group from what `vgs`, `lvs` and, when it lacks some, `pvs` say. Throws for what is no such report. */
-export function parseGroup(
-  reports: { readonly group: string; readonly volumes: string; readonly devices: string | null },
-  fleet: string,
-): Group {
-  const [group] = rowsOf(reports.group, "vg");
-  if (group === undefined) throw new Error("LVM reports no volume group");
+export interface Reports {
+  /** Of `lvs`: says of the group too what it is, unless there is no logical volume in it. */
+  readonly volumes: string;
+  /** Of `vgs`, when `lvs` said nothing. */
+  readonly group: string | null;
+  /** Of `pvs`, when the group lacks some. */
+  readonly devices: string | null;
+}
+
+/** The group from what LVM reports. Throws for what is no such report. */
+export function parseGroup(reports: Reports, fleet: string): Group {
+  const group = groupRow(reports);
+  if (group === null) throw new Error("LVM reports no volume group");
   const devices = reports.devices === null ? [] : rowsOf(reports.devices, "pv");
   return {
     name: textOf(group, "vg_name"),
@@ -52,17 +58,21 @@ export function parseGroup(
     extentBytes: numberOf(group, "vg_extent_size"),
     missing: devices
       .filter((device) => textOf(device, "pv_missing") !== "")
-      .map((device) => `${textOf(device, "pv_name")} (UUID ${textOf(device, "pv_uuid")})`),
+      .map((device) => `the physical volume ${textOf(device, "pv_uuid")}`),
     volumes: rowsOf(reports.volumes, "lv")
       .map((row) => parseVolume(row, fleet))
       .sort((a, b) => (a.name < b.name ? -1 : 1)),
   };
 }
 
-/** How many physical volumes of the group are gone. */
-export function missingCount(report: string): number {
-  const [group] = rowsOf(report, "vg");
-  return group === undefined ? 0 : numberOf(group, "vg_missing_pv_count");
+/** How many physical volumes of the group are gone; null: these reports do not say. */
+export function missingCount(reports: Pick<Reports, "volumes" | "group">): number | null {
+  const group = groupRow(reports);
+  return group === null ? null : numberOf(group, "vg_missing_pv_count");
+}
+
+function groupRow({ volumes, group }: Pick<Reports, "volumes" | "group">): Row | null {
+  return rowsOf(volumes, "lv")[0] ?? (group === null ? null : (rowsOf(group, "vg")[0] ?? null));
 }
 
 function parseVolume(row: Row, fleet: string): LogicalVolume {

@@ -26,7 +26,7 @@ export function asStepError(
     return new StepError("no-capability", text, { outcome: "refused" });
   }
   const what = volume === null ? `the volumes of ${host}` : `volume ${nameOf(volume)} on ${host}`;
-  const said = error.message.replaceAll(/\s*\n\s*/g, "; ");
+  const said = `${program}: ${essence(error)}`;
   if (/insufficient (free|suitable) /i.test(error.stderr)) return new StepError("disk-full", `no room for ${what}: ${said}`);
   if (volume !== null && program.startsWith("mkfs.")) return makeTrouble(error.stderr, what, said);
   if (volume !== null && program === "mount") return mountTrouble(error.stderr, what, said, volume);
@@ -38,7 +38,8 @@ function makeTrouble(stderr: string, what: string, said: string): StepError {
   if (/too small|must be larger|not enough space|smaller than/i.test(stderr)) {
     return new StepError("volume-too-small", `${what} is too small for its file system: ${said}`, { retry: "permanent" });
   }
-  if (/in use by the system|busy|mounted filesystem/i.test(stderr)) return new StepError("volume-busy", `${what} is in use: ${said}`);
+  if (/in use by the system|busy|is mounted|mounted filesystem/i.test(stderr))
+    return new StepError("volume-busy", `${what} is in use: ${said}`);
   return new StepError("volume-failed", `no file system could be made on ${what}: ${said}`);
 }
 
@@ -59,4 +60,12 @@ function mountTrouble(
   }
   if (/busy/i.test(stderr)) return new StepError("mount-point-busy", `${what} can't be mounted: ${said}`);
   return new StepError("volume-failed", `${what} can't be mounted: ${said}`);
+}
+
+/** What it said, on one line, without LVM's warnings and the help that some print after an error. */
+function essence(error: CommandError): string {
+  const [words] = error.stderr.split(/^Usage:/m);
+  const lines = words!.split("\n").map((line) => line.trim());
+  const told = lines.filter((line) => line !== "" && !line.startsWith("WARNING:"));
+  return told.length === 0 ? error.message.replace(`${error.command.program}: `, "") : told.join("; ");
 }
