@@ -185,6 +185,12 @@ function journalLine(event: EventBody): Line | null {
       return { type: "problem", text: `host ${event.host}, confirmed dead, speaks again` };
     case "destroys.confirmed":
       return { type: "operator", text: `${event.who} confirmed the destroys ${event.hash}` };
+    case "restore.asked":
+    case "restore.cancelled":
+    case "restore.ended":
+    case "purge.asked":
+    case "purge.ended":
+      return trashLine(event);
     case "task.opened":
     case "task.closed":
     case "plan.started":
@@ -198,5 +204,30 @@ function journalLine(event: EventBody): Line | null {
     case "slot.settled":
     case "action.started":
       return null;
+  }
+}
+
+function trashLine(
+  event: Extract<EventBody, { type: "restore.asked" | "restore.cancelled" | "restore.ended" | "purge.asked" | "purge.ended" }>,
+): Line {
+  const reason = (why: string): string => (why === "" ? "" : `: ${why}`);
+  switch (event.type) {
+    case "restore.asked": {
+      const { who, why, host, trashId, to } = event.restore;
+      return { type: "operator", text: `${who} wants ${host}/${trashId} back as ${to.volume} of ${to.set}/${to.index}${reason(why)}` };
+    }
+    case "restore.cancelled":
+      return { type: "operator", text: `${event.who} no longer wants ${event.host}/${event.trashId} back${reason(event.why)}` };
+    case "restore.ended": {
+      const { host, trashId, set, index, outcome } = event;
+      if (outcome === "done") return { type: "operator", text: `${set}/${index} has its volume back from ${host}/${trashId}` };
+      return { type: "problem", text: `${host}/${trashId}, to be restored into ${set}/${index}, is gone from the trash` };
+    }
+    case "purge.asked": {
+      const { who, why, host, trashId } = event.purge;
+      return { type: "operator", text: `${who} lets ${host}/${trashId} be destroyed${reason(why)}` };
+    }
+    case "purge.ended":
+      return { type: "operator", text: `${event.host}/${event.trashId} is destroyed` };
   }
 }

@@ -6,6 +6,7 @@ import { UserError } from "../core/errors/user-error.ts";
 import { changeCounts, isStuck, planVerdict, shortCommit } from "../plan/render.ts";
 import { holdRows, hostRows, poolRows, revisionRows, seenInstances, setRows, slotRows, type Picture } from "./rows.ts";
 import { taskRows } from "./tasks.ts";
+import { trashRows } from "./trash.ts";
 import type { ObjectKind, ObjectRows, StatusReport, TaskRow, WaitRow } from "./types.ts";
 
 /** How the fleet stands, in numbers and in what needs a person. */
@@ -32,6 +33,7 @@ export function statusReport(picture: Picture, fleet: string, recentTasks: reado
     tasks: openTasks(taskRows(recentTasks)),
     held: plan.held,
     holds: holdRows(picture),
+    restores: trashRows(picture).filter(({ restore }) => restore !== null),
     problems: problemRows(picture),
   };
 }
@@ -102,6 +104,8 @@ function allRows(kind: ObjectKind, picture: Picture, recentTasks: readonly Journ
       return revisionRows(picture);
     case "holds":
       return holdRows(picture);
+    case "trash":
+      return trashRows(picture);
     case "problems":
       return sortedBy(problemRows(picture), (problem) => `${problem.subject} ${problem.code} ${problem.text}`);
   }

@@ -1,12 +1,14 @@
 import { chmodSync } from "node:fs";
 import Fastify, { type FastifyInstance, type FastifyReply } from "fastify";
 import { UserError } from "../core/errors/user-error.ts";
+import { trashKey } from "../core/ids.ts";
 import { explain } from "../plan/explain.ts";
 import { confirmEvent, holdEvent, hostEvent, HOST_VERBS, releaseEvent, type HoldRequest, type HostRequest } from "./operator.ts";
 import { objectRows, statusReport } from "./report.ts";
 import { clearSocketPath } from "./socket.ts";
 import type { ControlTarget, SimFault } from "./target.ts";
 import { findTask, RECENT_TASKS, taskRows, taskTrace } from "./tasks.ts";
+import { cancelEvent, purgeEvent, restoreEvent, trashRows, type RestoreRequest } from "./trash.ts";
 import { OBJECT_KINDS, type ErrorReply, type ObjectKind } from "./types.ts";
 
 export interface ControlServer {
@@ -126,6 +128,7 @@ function addWrites(server: FastifyInstance, target: ControlTarget): void {
       return { ok: true };
     },
   );
+  addTrashWrites(server, target);
   server.post<{ Body: { host: string; fault: SimFault } }>(
     "/v1/sim",
     { schema: { body: bodySchema({ host: TEXT, fault: { enum: ["off", "on", "hang", "cut"] } }) } },
@@ -143,6 +146,31 @@ function addWrites(server: FastifyInstance, target: ControlTarget): void {
   server.post("/v1/nudge", () => {
     target.nudge();
     return { ok: true };
+  });
+}
+
+function addTrashWrites(server: FastifyInstance, target: ControlTarget): void {
+  const place = { anyOf: [TEXT, { type: "null" }] };
+  server.post<{ Body: RestoreRequest }>(
+    "/v1/trash/restore",
+    { schema: { body: bodySchema({ id: TEXT, to: place, replace: { type: "boolean" }, who: TEXT, why: ANY_TEXT }) } },
+    ({ body }) => {
+      const event = restoreEvent(target.picture(), body);
+      target.record(event);
+      const key = trashKey(event.restore.host, event.restore.trashId);
+      return trashRows(target.picture()).find(({ id }) => id === key);
+    },
+  );
+  const entry = { schema: { body: bodySchema({ id: TEXT, who: TEXT, why: ANY_TEXT }) } };
+  server.post<{ Body: { id: string; who: string; why: string } }>("/v1/trash/cancel", entry, ({ body }) => {
+    const event = cancelEvent(target.picture(), body);
+    target.record(event);
+    return { id: trashKey(event.host, event.trashId) };
+  });
+  server.post<{ Body: { id: string; who: string; why: string } }>("/v1/trash/purge", entry, ({ body }) => {
+    const event = purgeEvent(target.picture(), body);
+    target.record(event);
+    return { id: trashKey(event.purge.host, event.purge.trashId) };
   });
 }
 

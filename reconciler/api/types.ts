@@ -8,7 +8,7 @@ import type { TaskTrigger, TaskVerdict } from "../core/memory.ts";
  */
 
 /** What `setpoint get` lists. */
-export const OBJECT_KINDS = ["sets", "slots", "hosts", "pools", "tasks", "revisions", "holds", "problems"] as const;
+export const OBJECT_KINDS = ["sets", "slots", "hosts", "pools", "tasks", "revisions", "holds", "trash", "problems"] as const;
 export type ObjectKind = (typeof OBJECT_KINDS)[number];
 
 export interface StatusReport {
@@ -30,6 +30,8 @@ export interface StatusReport {
   readonly tasks: readonly TaskRow[];
   readonly held: readonly HeldDestroys[];
   readonly holds: readonly HoldRow[];
+  /** Entries of the trash that are to be restored. */
+  readonly restores: readonly TrashRow[];
   readonly problems: readonly Problem[];
 }
 
@@ -139,6 +141,43 @@ export interface HoldRow {
   readonly untilMs: number | null;
 }
 
+/** A volume in the trash of a host. */
+export interface TrashRow {
+  /** `HOST/ID`, unique in the fleet: what `trash restore` and `trash purge` take. */
+  readonly id: string;
+  readonly host: string;
+  /** What it was. */
+  readonly set: string;
+  readonly index: number;
+  readonly volume: string;
+  readonly kind: "lvm" | "dir";
+  /** This and what else only its host can tell: null when that shows no such entry, or was not heard. */
+  readonly sizeBytes: number | null;
+  readonly usedBytes: number | null;
+  readonly trashedAtMs: number;
+  /** By which commit and Task it went to the trash. */
+  readonly commit: string | null;
+  readonly taskId: string | null;
+  /** null: it is not going to be destroyed, because it is to be restored, or its host is in no pool. */
+  readonly purgeAtMs: number | null;
+  /** null: nobody asked for it. */
+  readonly restore: RestoreRow | null;
+  /** Who wants it destroyed before it expires; null: nobody. */
+  readonly purge: { readonly who: string; readonly why: string; readonly sinceMs: number } | null;
+}
+
+export interface RestoreRow {
+  /** `db/0`: where it goes. */
+  readonly slot: string;
+  readonly volume: string;
+  readonly replace: boolean;
+  readonly who: string;
+  readonly why: string;
+  readonly sinceMs: number;
+  /** `under way`, or what it waits for. */
+  readonly state: string;
+}
+
 /** Rows by kind. */
 export interface ObjectRows {
   readonly sets: readonly SetRow[];
@@ -148,6 +187,7 @@ export interface ObjectRows {
   readonly tasks: readonly TaskRow[];
   readonly revisions: readonly RevisionRow[];
   readonly holds: readonly HoldRow[];
+  readonly trash: readonly TrashRow[];
   readonly problems: readonly Problem[];
 }
 

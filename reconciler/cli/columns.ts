@@ -8,6 +8,7 @@ import type {
   SetRow,
   SlotRow,
   TaskRow,
+  TrashRow,
   Usage,
   WaitRow,
 } from "../api/types.ts";
@@ -26,6 +27,7 @@ export function columnsOf(kind: ObjectKind, nowMs: number): readonly Column<Obje
     tasks: taskColumns(nowMs),
     revisions: revisionColumns(nowMs),
     holds: holdColumns(nowMs),
+    trash: trashColumns(nowMs),
     problems: PROBLEM_COLUMNS,
   };
   return columns[kind] as readonly Column<ObjectRows[ObjectKind][number]>[];
@@ -120,6 +122,44 @@ export function holdColumns(nowMs: number): readonly Column<HoldRow>[] {
     { title: "for", cell: (row) => (row.untilMs === null ? "until released" : `${roughDuration(row.untilMs - nowMs)} more`), whole: true },
     { title: "why", cell: (row) => row.why },
   ];
+}
+
+/** Also printed by `setpoint trash list`. */
+export function trashColumns(nowMs: number): readonly Column<TrashRow>[] {
+  return [
+    { title: "id", cell: (row) => row.id, whole: true },
+    { title: "was", cell: (row) => `${row.set}/${row.index} ${row.volume}`, whole: true },
+    { title: "size", cell: (row) => bytes(row.sizeBytes), right: true, whole: true },
+    { title: "used", cell: (row) => bytes(row.usedBytes), right: true, whole: true },
+    { title: "trashed", cell: (row) => age(nowMs, row.trashedAtMs), whole: true },
+    { title: "revision", cell: (row) => (row.commit === null ? "-" : shortCommit(row.commit)) },
+    { title: "task", cell: (row) => shortId(row.taskId) },
+    { title: "purged", cell: (row) => purgeText(row, nowMs), whole: true },
+    { title: "restore", cell: restoreText },
+  ];
+}
+
+/** Printed by `setpoint status`. */
+export const RESTORE_COLUMNS: readonly Column<TrashRow>[] = [
+  { title: "to restore", cell: (row) => row.id, whole: true },
+  { title: "as", cell: (row) => (row.restore === null ? "" : `${row.restore.slot} ${row.restore.volume}`), whole: true },
+  { title: "by", cell: (row) => row.restore?.who ?? "" },
+  { title: "state", cell: (row) => row.restore?.state ?? "" },
+];
+
+function bytes(count: number | null): string {
+  return count === null ? "-" : formatBytesRounded(count);
+}
+
+function purgeText({ purgeAtMs, purge, restore }: TrashRow, nowMs: number): string {
+  if (purge !== null) return `now, by ${purge.who}`;
+  if (purgeAtMs === null) return restore === null ? "-" : "kept";
+  return purgeAtMs <= nowMs ? "now" : `in ${roughDuration(purgeAtMs - nowMs)}`;
+}
+
+function restoreText({ restore }: TrashRow): string {
+  if (restore === null) return "";
+  return `as ${restore.slot} ${restore.volume}${restore.replace ? ", replaces what is there" : ""}: ${restore.state}`;
 }
 
 /** Also printed by `setpoint status`. */

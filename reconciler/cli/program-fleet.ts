@@ -12,6 +12,7 @@ export const FLEET_VERBS: readonly AddVerb[] = [
   addTrace,
   addHolds,
   addConfirm,
+  addTrash,
   addHost,
   addSim,
   addCompletion,
@@ -32,7 +33,7 @@ function addGet(program: Command, terminal: Terminal, finish: Finish): void {
   program
     .command("get")
     .usage("KIND [NAME] [options]")
-    .description("list Sets, slots, hosts, pools, Tasks, revisions, holds or problems")
+    .description("list Sets, slots, hosts, pools, Tasks, revisions, holds, trash or problems")
     .addArgument(wordArgument("kind", "what to list", OBJECT_KINDS))
     .argument("[name]", "only this Set, slot, host, pool or Task")
     .addOption(outputOption("text", "wide", "json", "yaml"))
@@ -94,6 +95,45 @@ function addConfirm(program: Command, terminal: Terminal, finish: Finish): void 
     .argument("<hash>", "the hash that `setpoint status` and `setpoint plan` show beside them")
     .addOption(stateOption())
     .action((hash: string, options) => finish(import("./verbs/operate.ts").then(({ confirm }) => confirm(terminal, hash, options))));
+}
+
+function addTrash(program: Command, terminal: Terminal, finish: Finish): void {
+  const trash = program
+    .command("trash")
+    .usage("list | restore ID | purge ID [options]")
+    .description("list volumes in the trash, bring one back, or destroy one before its time");
+  trash
+    .command("list")
+    .usage("[--set SET] [--host HOST] [options]")
+    .description("list what is in the trash, until when, and what waits to be restored")
+    .option("--set <set>", "only what this Set left or is to get", someText)
+    .option("--host <host>", "only on this host", someText)
+    .addOption(outputOption("text", "wide", "json", "yaml"))
+    .addOption(stateOption())
+    .action((options) => finish(import("./verbs/trash.ts").then(({ listTrash }) => listTrash(terminal, options))));
+  const id = ["<id>", "id of an entry as `setpoint trash list` shows it, or its beginning"] as const;
+  trash
+    .command("restore")
+    .usage("ID [--to SET/INDEX[/VOLUME]] [--replace] [--why TEXT] | --cancel ID")
+    .description("bring a volume back into its slot or another one, on the host whose trash has it")
+    .argument(...id)
+    .option("--to <slot>", "slot that gets it, and the volume's name there (default: where it was)", someText)
+    .option("--replace", "what the slot has now goes to the trash for it")
+    .option("--cancel", "end a restore that was asked for")
+    .option(...WHY, "")
+    .addOption(stateOption())
+    .action((name: string, options) =>
+      finish(import("./verbs/trash.ts").then(({ restoreTrash }) => restoreTrash(terminal, name, options))),
+    );
+  trash
+    .command("purge")
+    .usage("ID [--yes] [--why TEXT]")
+    .description("destroy an entry of the trash before it expires")
+    .argument(...id)
+    .option("--yes", "do not ask")
+    .option(...WHY, "")
+    .addOption(stateOption())
+    .action((name: string, options) => finish(import("./verbs/trash.ts").then(({ purgeTrash }) => purgeTrash(terminal, name, options))));
 }
 
 const HOST_VERBS = [

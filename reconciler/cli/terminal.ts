@@ -11,6 +11,8 @@ export interface Terminal {
   readonly user: string;
   /** Aborted on Ctrl-C or SIGTERM, which kill the process until this is first called; a second one always does. */
   interrupted(): AbortSignal;
+  /** The answer to a question, without white space around it; null where nobody is there to answer. */
+  ask(question: string): Promise<string | null>;
   /** Calls back on SIGHUP. */
   onHangup(listener: () => void): void;
 }
@@ -63,8 +65,20 @@ export function processTerminal(): Terminal {
       }
       return interrupt.signal;
     },
+    ask: askOnTerminal,
     onHangup: (listener) => void process.on("SIGHUP", listener),
   };
+}
+
+/** On stderr, so that stdout is only what was asked for. Ctrl-D is no answer. */
+async function askOnTerminal(question: string): Promise<string | null> {
+  if (!process.stdin.isTTY || !process.stderr.isTTY) return null;
+  const { createInterface } = await import("node:readline/promises");
+  const lines = createInterface({ input: process.stdin, output: process.stderr });
+  const closed = new Promise<string>((resolve) => void lines.once("close", () => resolve("")));
+  const answer = await Promise.race([lines.question(question), closed]);
+  lines.close();
+  return answer.trim();
 }
 
 function processChannel(stream: NodeJS.WriteStream): Channel {

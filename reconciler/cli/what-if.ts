@@ -1,4 +1,5 @@
 import type { Desired } from "../core/desired.ts";
+import type { Memory, TrashEntry } from "../core/memory.ts";
 import type { HostView } from "../core/observation.ts";
 import type { PlanInput } from "../core/plan.ts";
 import { createHostState, observe } from "../sim/host-state.ts";
@@ -13,5 +14,12 @@ export function whatIf(input: PlanInput, desired: Desired): PlanInput {
     if (fleet.has(host.name)) continue;
     fleet.set(host.name, { observation: observe(createHostState(host, () => {})), heardAtMs: input.monotonicMs, problem: "" });
   }
-  return { ...input, desired, destroysFrozen: null, fleet };
+  return { ...input, desired, destroysFrozen: null, fleet, memory: withoutUnseenTrash(input) };
+}
+
+/** Nothing is known of the trash of a host that is only taken to be empty: what is to come from there is left out. */
+function withoutUnseenTrash({ memory, fleet }: PlanInput): Memory {
+  const seen = <Entry extends TrashEntry>(entries: ReadonlyMap<string, Entry>): ReadonlyMap<string, Entry> =>
+    new Map([...entries].filter(([, { host }]) => fleet.has(host)));
+  return { ...memory, restores: seen(memory.restores), purges: seen(memory.purges) };
 }

@@ -1,5 +1,5 @@
 import type { HostState } from "./desired.ts";
-import type { Claim, Hold, TaskTrigger, TaskVerdict } from "./memory.ts";
+import type { Claim, Hold, Purge, RestoreWish, TaskTrigger, TaskVerdict } from "./memory.ts";
 
 /**
  * The journal's append-only events. Written before the effect they announce (intent) or after the fact they
@@ -69,6 +69,21 @@ export type EventBody =
   | { readonly type: "host.state"; readonly host: string; readonly state: HostState | null; readonly who: string; readonly why: string }
   | { readonly type: "host.dead"; readonly host: string; readonly who: string; readonly why: string }
   | { readonly type: "host.returned"; readonly host: string }
-  | { readonly type: "destroys.confirmed"; readonly hash: string; readonly who: string };
+  | { readonly type: "destroys.confirmed"; readonly hash: string; readonly who: string }
+  /** The target slot's failures are forgotten: with other data it may do better. */
+  | { readonly type: "restore.asked"; readonly restore: RestoreWish }
+  | { readonly type: "restore.cancelled"; readonly host: string; readonly trashId: string; readonly who: string; readonly why: string }
+  /** `done`: the entry is gone and the slot has the volume. `vanished`: the entry is gone, and not by this restore. */
+  | {
+      readonly type: "restore.ended";
+      readonly host: string;
+      readonly trashId: string;
+      readonly set: string;
+      readonly index: number;
+      readonly outcome: "done" | "vanished";
+    }
+  | { readonly type: "purge.asked"; readonly purge: Purge }
+  /** The entry is gone. */
+  | { readonly type: "purge.ended"; readonly host: string; readonly trashId: string };
 
 export type EventType = EventBody["type"];

@@ -9,3 +9,8 @@ export function parseSlotKey(key: string): { set: string; index: number } | null
   if (match === null) return null;
   return { set: match[1]!, index: Number(match[2]) };
 }
+
+/** Key of an entry of the trash, `a-1/web-0-data-5`: unique in the fleet, and what people type. Names of hosts have no slash. */
+export function trashKey(host: string, trashId: string): string {
+  return `${host}/${trashId}`;
+}

@@ -1,7 +1,10 @@
 import { UserError } from "./errors/user-error.ts";
-import type { Failure, Hold, HostMemory, Memory, RunningAction, SetMemory, SlotMemory } from "./memory.ts";
+import type { Failure, Hold, HostMemory, Memory, Purge, Restore, RunningAction, SetMemory, SlotMemory } from "./memory.ts";
 
-const VERSION = 1;
+const VERSION = 2;
+
+/** Version 1 knew of no restores and purges. */
+const READABLE: readonly unknown[] = [1, VERSION];
 
 /** Memory as JSON holds it: maps and sets are arrays of entries, in insertion order. */
 export interface SerializedMemory extends Pick<Memory, "sequence" | "plans" | "revision" | "rejected"> {
@@ -10,6 +13,8 @@ export interface SerializedMemory extends Pick<Memory, "sequence" | "plans" | "r
   readonly hosts: readonly (readonly [string, HostMemory])[];
   readonly holds: readonly (readonly [string, Hold])[];
   readonly confirmed: readonly (readonly [string, number])[];
+  readonly restores?: readonly (readonly [string, Restore])[];
+  readonly purges?: readonly (readonly [string, Purge])[];
   readonly uninventoried: readonly string[] | null;
   readonly running: readonly (readonly [string, RunningAction])[];
 }
@@ -33,6 +38,8 @@ export function serializeMemory(memory: Memory): SerializedMemory {
     hosts: [...memory.hosts],
     holds: [...memory.holds],
     confirmed: [...memory.confirmed],
+    restores: [...memory.restores],
+    purges: [...memory.purges],
     uninventoried: memory.uninventoried === null ? null : [...memory.uninventoried],
     running: [...memory.running],
   };
@@ -41,10 +48,10 @@ export function serializeMemory(memory: Memory): SerializedMemory {
 /** Inverse of serializeMemory, also after a trip through JSON. Throws a UserError on another version's text. */
 export function parseMemory(value: unknown): Memory {
   const saved = value as SerializedMemory | null;
-  if (typeof saved !== "object" || saved?.version !== VERSION) {
+  if (saved === null || typeof saved !== "object" || !READABLE.includes(saved.version)) {
     throw new UserError(
       "memory-version",
-      `saved memory is of version ${String(saved?.version)}; this Setpoint reads version ${VERSION}`,
+      `saved memory is of version ${String(saved?.version)}; this Setpoint reads versions ${READABLE.join(" and ")}`,
       "use the Setpoint that wrote it",
     );
   }
@@ -58,6 +65,8 @@ export function parseMemory(value: unknown): Memory {
     hosts: new Map(saved.hosts),
     holds: new Map(saved.holds),
     confirmed: new Map(saved.confirmed),
+    restores: new Map(saved.restores),
+    purges: new Map(saved.purges),
     uninventoried: saved.uninventoried === null ? null : new Set(saved.uninventoried),
     running: new Map(saved.running),
   };

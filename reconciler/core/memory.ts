@@ -21,6 +21,10 @@ export interface Memory {
   readonly holds: ReadonlyMap<string, Hold>;
   /** Hashes of held destroys a person confirmed, with when. */
   readonly confirmed: ReadonlyMap<string, number>;
+  /** What operators want back from the trash, by trashKey; until it is there, or they say otherwise. */
+  readonly restores: ReadonlyMap<string, Restore>;
+  /** What operators want destroyed before its time, by trashKey; until it is gone. */
+  readonly purges: ReadonlyMap<string, Purge>;
   /**
    * Hosts that existed when this journal was created and were not seen since: an Instance may run there that
    * the journal does not know. null until the first revision was accepted.
@@ -68,6 +72,8 @@ export interface Claim {
   readonly taskId: string;
   /** The Decision that chose the host, as a sentence. */
   readonly why: string;
+  /** Keys of restores for which the slot's present volumes go to the trash before this generation starts. Absent: none. */
+  readonly restores?: readonly string[];
 }
 
 export interface Failure {
@@ -95,7 +101,7 @@ export interface OpenTask {
   readonly openedAtMs: number;
 }
 
-export type TaskTrigger = "create" | "rollout" | "scale" | "heal" | "move" | "remove" | "update";
+export type TaskTrigger = "create" | "rollout" | "scale" | "heal" | "move" | "remove" | "update" | "restore";
 
 /** How a Task can end. */
 export type TaskVerdict = "Succeeded" | "RolledBack" | "Failed" | "Superseded" | "Held";
@@ -117,6 +123,47 @@ export interface Hold {
   readonly sinceMs: number;
   /** null: until released. */
   readonly untilMs: number | null;
+}
+
+/** One entry of a host's trash; the time tells it from another that has its id later. */
+export interface TrashEntry {
+  readonly host: string;
+  readonly trashId: string;
+  readonly trashedAtMs: number;
+  readonly kind: "lvm" | "dir";
+}
+
+/** A volume by the name it has in its slot. */
+export interface VolumePlace {
+  readonly set: string;
+  readonly index: number;
+  readonly volume: string;
+}
+
+/** An operator's wish to have a volume back. */
+export interface RestoreWish extends TrashEntry {
+  /** What it was when it went to the trash. */
+  readonly from: VolumePlace;
+  readonly to: VolumePlace;
+  /** The volume the slot has now may go to the trash for it. */
+  readonly replace: boolean;
+  readonly who: string;
+  readonly why: string;
+  readonly sinceMs: number;
+}
+
+export interface Restore extends RestoreWish {
+  /** A step that restores it was sent: a volume of that name in the slot is this one, once the entry is gone. */
+  readonly begun: boolean;
+  /** When its entry was found gone and the slot without it; the wish is kept to be seen, and does nothing more. null: it is open. */
+  readonly lostAtMs: number | null;
+}
+
+/** An operator's word that an entry of the trash may be destroyed before it expires. */
+export interface Purge extends TrashEntry {
+  readonly who: string;
+  readonly why: string;
+  readonly sinceMs: number;
 }
 
 export interface RunningAction {

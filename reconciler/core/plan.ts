@@ -69,7 +69,7 @@ export interface Decision {
 export interface Problem {
   readonly code: string;
   readonly severity: "error" | "warning";
-  /** `set/web`, `slot/web/3`, `host/a-1`, `pool/main`, `zone/main/a` or `source`. */
+  /** `set/web`, `slot/web/3`, `host/a-1`, `pool/main`, `zone/main/a`, `trash/a-1/ID` or `source`. */
   readonly subject: string;
   readonly text: string;
 }

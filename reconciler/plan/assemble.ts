@@ -37,20 +37,22 @@ export function assemble(parts: {
   readonly held: readonly HeldDestroys[];
   readonly confirmed: readonly ConfirmedDestroys[];
   readonly purgeInMs: number | null;
+  readonly wishEvents: readonly EventBody[];
+  readonly wishProblems: readonly Problem[];
   /** Of the Sets that this pass worked on. */
   readonly fresh: readonly SetResult[];
   readonly totals: SetTotals;
 }): Plan {
   const { input, hosts, steps, held, fresh, totals } = parts;
   const changes = fresh.flatMap((result) => (result.unchanged > 0 ? [] : result.changes)).sort(compareInstances);
-  const problems = [...fleetProblems(input, hosts, parts.index, held), ...totals.problems];
+  const problems = [...fleetProblems(input, hosts, parts.index, held), ...parts.wishProblems, ...totals.problems];
   return {
     hash: planHash(changes, steps.actions),
     commit: input.desired.revision.commit,
     changes,
     unchanged: totals.unchanged,
     actions: steps.actions,
-    intents: fresh.flatMap((result) => result.events),
+    intents: [...parts.wishEvents, ...fresh.flatMap((result) => result.events)],
     problems: problems.sort((a, b) => compareText(a.subject, b.subject) || compareText(a.code, b.code)),
     held,
     confirmed: parts.confirmed,

@@ -42,8 +42,20 @@ function explainSlot(input: PlanInput, plan: Plan, setName: string, index: numbe
   const failure = input.memory.sets.get(setName)?.failures.get(index);
   if (failure !== undefined) lines.push(failureSentence(failure));
   for (const change of changes) lines.push(...changeSentences(change));
+  lines.push(...restoreSentences(input, plan, key));
   if (input.busy.has(key)) lines.push("A step on it is under way now.");
   return [...lines, ...holdSentences(input, setName)];
+}
+
+/** What is to come back into the slot from the trash. */
+function restoreSentences(input: PlanInput, plan: Plan, slot: string): string[] {
+  return [...input.memory.restores].flatMap(([key, { to, who, why, lostAtMs }]) => {
+    if (slotKey(to.set, to.index) !== slot) return [];
+    const asked = `${who} asked for volume ${to.volume} to come back from ${key}${why === "" ? "" : ` (${why})`}`;
+    if (lostAtMs !== null) return [`${asked}, which is gone from the trash.`];
+    const waits = plan.problems.find(({ subject, code }) => code === "restore-waits" && subject === `trash/${key}`);
+    return [waits === undefined ? `${asked}.` : `${asked}; this ${waits.text}. End it with: setpoint trash restore --cancel ${key}`];
+  });
 }
 
 function absentSlot(input: PlanInput, set: DesiredSet | null, key: string, index: number): string[] {

@@ -6,9 +6,10 @@ import type { HostObservation } from "../core/observation.ts";
 import { compareText } from "../core/order.ts";
 import type { Plan, PlanInput, Problem } from "../core/plan.ts";
 import { assemble, type SetResult, type SetTotals } from "./assemble.ts";
-import { weighDestroys, type Destroy } from "./budget.ts";
+import { weighDestroys } from "./budget.ts";
+import { destroysOf } from "./destroys.ts";
 import { settledSet, type SettledContext } from "./diff/settled.ts";
-import { losesData, slotFacts, type SlotFacts } from "./diff/slot-facts.ts";
+import { slotFacts, type SlotFacts } from "./diff/slot-facts.ts";
 import { holdingsOf, type Holdings } from "./fleet/holdings.ts";
 import {
   createHostTable,
@@ -18,17 +19,22 @@ import {
   refreshHosts,
   uninventoriedReason,
   zonesByPool,
+  zonesOf,
   type HostTable,
 } from "./fleet/host-table.ts";
 import { hostStatus } from "./fleet/host-status.ts";
 import { createSightings, type Sightings, type SetSightings } from "./fleet/sightings.ts";
+import { NO_WISHES, readWishes, type Wishes } from "./restore/wishes.ts";
+import { countTrash } from "./restore/taken.ts";
+import { wishProblems } from "./restore/problems.ts";
 import { liveSlots } from "./fleet/slot-counts.ts";
 import { createAddressPool, freeAddress, freeAddressCount, holdAddress, otherHolder, type AddressPool } from "./place/addresses.ts";
 import { createHostIndex, type HostIndex } from "./place/host-index.ts";
 import { mark, release, reserve, rollback } from "./place/reservations.ts";
-import { realiseSet, shortfallProblem } from "./realise/realise-set.ts";
+import { shortfallProblem } from "./realise/notes.ts";
+import { realiseSet } from "./realise/realise-set.ts";
 import { problemsOf, type PassContext, type SetWork } from "./realise/set-work.ts";
-import { draftSet, factsOf, type FleetFacts, type SetDraft } from "./set-draft.ts";
+import { draftSet, type FleetFacts, type SetDraft } from "./set-draft.ts";
 import { purgeTrash } from "./steps/purge.ts";
 import { createStepList } from "./steps/step-list.ts";
 
@@ -75,6 +81,8 @@ interface PlannerState {
   readonly sleeping: Map<string, number>;
   /** Problems of Sets that have some. */
   readonly problems: Map<string, readonly Problem[]>;
+  /** Restores and purges that were asked for, as of this pass. */
+  wishes: Wishes;
   /** Slots that are kept as they are. */
   unchanged: number;
 }
@@ -96,6 +104,7 @@ export function createPlanner(): Planner {
     open: new Set(),
     sleeping: new Map(),
     problems: new Map(),
+    wishes: NO_WISHES,
     unchanged: 0,
   };
   return { plan: (input) => planPass(state, input) };
@@ -119,8 +128,20 @@ function planPass(state: PlannerState, input: PlanInput): Plan {
   const setBack = input.nowMs < state.nowMs;
   for (const [name, wakeAtMs] of state.sleeping) if (setBack || wakeAtMs <= input.nowMs) state.open.add(name);
   state.nowMs = input.nowMs;
+  takeWishes(state, input);
   for (const name of dirty) refreshSet(state, input, name);
   return decide(state, input, [...state.open]);
+}
+
+/** Sets into which something is to be restored are looked at in every pass, and once more when that is over. */
+function takeWishes(state: PlannerState, input: PlanInput): void {
+  const before = state.wishes;
+  state.wishes = readWishes(input, hostLookup(input, state.hosts));
+  countTrash(state.index, state.hosts, input.memory, before, state.wishes);
+  for (const { restore } of [...before.open, ...state.wishes.open]) {
+    const { set } = restore.to;
+    if (input.desired.sets.has(set) || state.sets.has(set)) state.open.add(set);
+  }
 }
 
 /** Takes over new hosts and pools; the index and leases are built anew only when those changed. */
@@ -285,12 +306,13 @@ function decide(state: PlannerState, input: PlanInput, names: readonly string[])
   const { held, confirmed } = weighDestroys(destroysOf(drafts), (pool, zone) => liveSlots(state.index, pool, zone), input.memory.confirmed);
   const steps = createStepList();
   const heldPools = new Set(held.map((entry) => entry.pool));
-  const pass: PassContext = { fleet, index: state.index, addresses: state.addresses, steps, heldPools, tentative: [] };
   const before = mark(state.index);
+  const { index, addresses } = state;
+  const pass: PassContext = { fleet, index, addresses, steps, heldPools, mark: before, reclaimed: new Map(), tentative: [] };
   const worked = drafts.map((draft) => realiseSet(pass, draft));
   rollback(state.index, before);
   for (const { pool, ip, slot } of pass.tentative) freeAddress(state.addresses.get(pool)!, ip, slot);
-  const purge = purgeTrash(steps, input, state.hosts);
+  const purge = purgeTrash(steps, input, state.hosts, (host, trashId) => pass.reclaimed.get(host)?.steps.has(trashId) === true);
   for (const work of worked) settle(state, input, work);
   const fresh = worked.map((work) => state.sets.get(work.draft.name)!.result!);
   return assemble({
@@ -301,6 +323,8 @@ function decide(state: PlannerState, input: PlanInput, names: readonly string[])
     held,
     confirmed,
     purgeInMs: purge,
+    wishEvents: state.wishes.events,
+    wishProblems: wishProblems(state.wishes, fleet, drafts),
     fresh,
     totals: totalsOf(state, fresh),
   });
@@ -314,15 +338,9 @@ function fleetFacts(state: PlannerState, input: PlanInput): FleetFacts {
     floorOf: (host, set, index) => floorOn(hostOf(host).observation, set, index),
     otherHolder: (ip, slot) => otherHolder(state.addresses.values(), ip, slot),
     zonesOf: (set) => zonesOf(state.zones, set),
+    wishesOf: (set) => (state.wishes.open.length === 0 ? [] : state.wishes.open.filter(({ restore }) => restore.to.set === set)),
     uninventoried: (pools) => uninventoriedReason(input, state.hosts, pools),
   };
-}
-
-function zonesOf(zones: ReadonlyMap<string, ReadonlySet<string>>, set: DesiredSet): number {
-  if (set.pools.length === 1 && set.placement.zones.length === 0) return zones.get(set.pools[0]!)?.size ?? 0;
-  const all = new Set(set.pools.flatMap((pool) => [...(zones.get(pool) ?? [])]));
-  const only = set.placement.zones;
-  return only.length === 0 ? all.size : only.filter((zone) => all.has(zone)).length;
 }
 
 function draftOf(state: PlannerState, fleet: FleetFacts, name: string): SetDraft {
@@ -333,21 +351,6 @@ function draftOf(state: PlannerState, fleet: FleetFacts, name: string): SetDraft
 
 function priorityOf(draft: SetDraft): number {
   return ["core", "normal", "batch"].indexOf(draft.set?.priority ?? "core");
-}
-
-/** Instances that would go for good, and moves that leave data behind. */
-function destroysOf(drafts: readonly SetDraft[]): Destroy[] {
-  const destroys: Destroy[] = [];
-  for (const draft of drafts) {
-    for (const [index, assessment] of draft.assessments) {
-      const slot = factsOf(draft, index);
-      const leaves = assessment.kind === "retire" || (assessment.kind === "place" && assessment.cause === "move" && losesData(slot));
-      if (!leaves || slot.current === null) continue;
-      const host = draft.context.hostOf(slot.current.host);
-      if (host.reach !== "dead") destroys.push({ set: draft.name, index, generation: slot.current.generation, host });
-    }
-  }
-  return destroys;
 }
 
 /** Remembers what came of a Set, and whether it must be looked at again though nothing changes. */

@@ -4,6 +4,10 @@ export function remedy(code: string, set: string, host: string | null): string |
   switch (code) {
     case "blocked.capacity":
       return "It is placed by itself as soon as a host has room: add or uncordon hosts, or ask for less.";
+    case "blocked.restore":
+      return "It goes on as soon as that host can take it. Without its old data it goes on at once: setpoint trash restore --cancel ID (see: setpoint trash list)";
+    case "wait.restore":
+      return "It goes on when the driver of its volume works there again; what is wrong there tells: setpoint agent check";
     case "blocked.addresses":
       return "It goes on as soon as an address is free: widen the pool's cidr, or reserve fewer addresses.";
     case "wait.stalled":

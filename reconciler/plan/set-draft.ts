@@ -4,9 +4,11 @@ import type { EventBody } from "../core/events.ts";
 import type { SetMemory } from "../core/memory.ts";
 import type { PlanInput } from "../core/plan.ts";
 import { targetCount, type TargetCount } from "./desired/count.ts";
-import { assess, type AssessContext, type Assessment } from "./diff/assess.ts";
+import { assess } from "./diff/assess.ts";
+import type { AssessContext, Assessment } from "./diff/assessment.ts";
 import type { SlotFacts } from "./diff/slot-facts.ts";
 import { holdOf, type HostStatus } from "./fleet/host-status.ts";
+import { wishesOfSlots, type Wish } from "./restore/wishes.ts";
 
 /** One Set's wishes in this pass, before budget, room and rollout have their say. */
 export interface SetDraft {
@@ -34,6 +36,8 @@ export interface FleetFacts {
   otherHolder(ip: string, slot: string): string | null;
   /** Zones the Set may use, by the manifests alone: a zone that is down still counts. */
   zonesOf(set: DesiredSet): number;
+  /** Restores into slots of the Set that are open. */
+  wishesOf(set: string): readonly Wish[];
   /** Hosts not seen since the journal was created, of these pools or (null) of all. */
   uninventoried(pools: readonly string[] | null): string | null;
 }
@@ -57,6 +61,7 @@ export function draftSet(
     held: heldReason(input, name, set),
     frozen: input.destroysFrozen,
     busy: input.busy,
+    restores: wishesOfSlots(fleet.wishesOf(name), set, total),
     // What must not run twice may have lived in other pools under an earlier commit.
     uninventoried: set === null ? null : fleet.uninventoried(set.exclusive ? null : set.pools),
     hostOf: (host) => fleet.hostOf(host),

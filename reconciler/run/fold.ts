@@ -13,6 +13,7 @@ import {
   revisionAccepted,
   revisionRejected,
 } from "./fold/fleet.ts";
+import { purgeAsked, purgeEnded, restoreAsked, restoreCancelled, restoreEnded } from "./fold/trash.ts";
 import { setCounted, taskClosed, taskOpened } from "./fold/sets.ts";
 import { slotAdopted, slotCleared, slotPlaced, slotResized, slotRetired } from "./fold/slots.ts";
 
@@ -40,6 +41,11 @@ const TRANSITIONS: { readonly [T in EventType]: (draft: Draft, event: EventOf<T>
   "host.dead": hostDead,
   "host.returned": hostReturned,
   "destroys.confirmed": destroysConfirmed,
+  "restore.asked": restoreAsked,
+  "restore.cancelled": restoreCancelled,
+  "restore.ended": restoreEnded,
+  "purge.asked": purgeAsked,
+  "purge.ended": purgeEnded,
 };
 
 /** Memory before the first event. */
@@ -53,6 +59,8 @@ export function emptyMemory(): Memory {
     hosts: new Map(),
     holds: new Map(),
     confirmed: new Map(),
+    restores: new Map(),
+    purges: new Map(),
     uninventoried: null,
     running: new Map(),
   };

@@ -16,6 +16,11 @@ const LEVELS: Partial<Record<EventType, "info" | "warn">> = {
   "host.dead": "warn",
   "host.returned": "info",
   "destroys.confirmed": "info",
+  "restore.asked": "info",
+  "restore.cancelled": "info",
+  "restore.ended": "info",
+  "purge.asked": "info",
+  "purge.ended": "info",
 };
 
 /** A line for every event an operator may look for later. */

@@ -49,7 +49,17 @@ export interface ReconcilerPorts extends Pick<PassPorts, "createPlanner" | "chec
 /** What people may add to the journal. */
 export type OperatorEvent = Extract<
   EventBody,
-  { readonly type: "hold.placed" | "hold.released" | "host.state" | "host.dead" | "destroys.confirmed" }
+  {
+    readonly type:
+      | "hold.placed"
+      | "hold.released"
+      | "host.state"
+      | "host.dead"
+      | "destroys.confirmed"
+      | "restore.asked"
+      | "restore.cancelled"
+      | "purge.asked";
+  }
 >;
 
 export type ReconcilerEvent =
@@ -369,6 +379,9 @@ const OPERATOR_EVENTS: ReadonlySet<string> = new Set<OperatorEvent["type"]>([
   "host.state",
   "host.dead",
   "destroys.confirmed",
+  "restore.asked",
+  "restore.cancelled",
+  "purge.asked",
 ]);
 
 function counted(before: PassCounters, { plan, violations }: PassResult, full: boolean, durationMs: number): PassCounters {

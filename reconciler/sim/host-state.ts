@@ -20,6 +20,10 @@ export interface SimHost {
   version: number;
   readonly slots: Map<string, SimSlot>;
   readonly trash: Map<string, TrashedVolume>;
+  /** What stands in for the data of each volume, by contentKey: made with it, and gone with it. Kept in memory only. */
+  readonly contents: Map<string, string>;
+  /** Counts what was ever written; part of the next content. */
+  written: number;
   readonly images: Set<string>;
   readonly floors: Map<string, number>;
   readonly foreign: Map<string, ForeignObject>;
@@ -72,6 +76,8 @@ export function createHostState(host: Pick<DesiredHost, "name" | "capacity">, ch
     version: 1,
     slots: new Map(),
     trash: new Map(),
+    contents: new Map(),
+    written: 0,
     images: new Set(),
     floors: new Map(),
     foreign: new Map(),
@@ -128,6 +134,20 @@ export function dropTrash(host: SimHost, id: string): void {
   if (host.trash.delete(id)) touch(host, "trash", id, null);
 }
 
+/** Key in `contents`: of a slot's volume, or of an entry of the trash. */
+export function contentKey(
+  of: { readonly set: string; readonly index: number; readonly name: string } | { readonly trashId: string },
+): string {
+  return "trashId" in of ? `trash ${of.trashId}` : `${slotKey(of.set, of.index)}/${of.name}`;
+}
+
+/** The data goes along when a volume goes to the trash, or comes back. */
+export function moveContent(host: SimHost, from: string, to: string): void {
+  const content = host.contents.get(from);
+  host.contents.delete(from);
+  if (content !== undefined) host.contents.set(to, content);
+}
+
 export function addImage(host: SimHost, image: string): void {
   if (host.images.has(image)) return;
   host.images.add(image);
@@ -155,7 +175,7 @@ export function isLive(host: SimHost, instance: SimInstance): boolean {
   return host.powered && instance.observed.phase === "running";
 }
 
-/** What all Instances on the host reserve; `except` is left out. Disk counts volumes, the trash too. */
+/** What all Instances on the host reserve; `except` is left out. Disk is what the volume group gave, to the trash too. */
 export function reserved(host: SimHost, except: SimInstance | null): Resources {
   let sum = NO_RESOURCES;
   for (const slot of host.slots.values()) {
@@ -166,10 +186,14 @@ export function reserved(host: SimHost, except: SimInstance | null): Resources {
   return { ...sum, diskBytes: diskUsed(host) };
 }
 
+/** Bytes of the volume group that are taken. Folders take nothing of it. */
 export function diskUsed(host: SimHost): number {
   let sum = 0;
-  for (const slot of host.slots.values()) for (const volume of slot.volumes.values()) sum += volume.sizeBytes;
-  for (const volume of host.trash.values()) sum += volume.sizeBytes;
+  const count = ({ kind, sizeBytes }: ObservedVolume): void => {
+    if (kind === "lvm") sum += sizeBytes;
+  };
+  for (const slot of host.slots.values()) for (const volume of slot.volumes.values()) count(volume);
+  for (const volume of host.trash.values()) count(volume);
   return sum;
 }
 

@@ -1,5 +1,7 @@
 import { slotKey } from "../core/ids.ts";
-import { addImage, diskUsed, dropTrash, dropVolume, putTrash, putVolume, type SimHost } from "./host-state.ts";
+import type { ObservedVolume } from "../core/observation.ts";
+import { wholeExtents } from "../core/volumes.ts";
+import { addImage, contentKey, diskUsed, dropTrash, dropVolume, moveContent, putTrash, putVolume, type SimHost } from "./host-state.ts";
 import { DONE, failed, refused, refuseIncapable, refuseStale, type Conditions, type Of, type Verdict } from "./step.ts";
 
 /** The simulated registry has every image except those whose tag is `missing`. */
@@ -22,20 +24,31 @@ export function imageTag(image: string): string {
 }
 
 export function checkCreateVolume(host: SimHost, action: Of<"createVolume">, conditions: Conditions): Verdict | null {
-  const present = host.slots.get(slotKey(action.set, action.index))?.volumes.get(action.volume);
-  return (
-    refuseStale(host, action) ??
-    (present !== undefined && present.sizeBytes >= action.sizeBytes ? DONE : null) ??
-    refuseIncapable(host, "lvm") ??
-    refuseFull(host, action.sizeBytes - (present?.sizeBytes ?? 0), conditions)
-  );
+  const stale = refuseStale(host, action);
+  if (stale !== null) return stale;
+  const key = slotKey(action.set, action.index);
+  const present = host.slots.get(key)?.volumes.get(action.volume);
+  const kind = kindOf(action);
+  if (present !== undefined && present.kind !== kind) {
+    return refused("volume-exists", `${key} has a volume ${action.volume} of kind ${present.kind} on ${host.name} already`);
+  }
+  if (kind === "dir") return present?.sizeBytes === action.sizeBytes ? DONE : null;
+  if (present !== undefined && present.sizeBytes >= action.sizeBytes) return DONE;
+  return refuseIncapable(host, "lvm") ?? refuseFull(host, wholeExtents(action.sizeBytes) - (present?.sizeBytes ?? 0), conditions);
 }
 
 export function finishCreateVolume(host: SimHost, action: Of<"createVolume">): Verdict {
-  const { set, index, volume: name, sizeBytes } = action;
+  const { set, index, volume: name } = action;
   const present = host.slots.get(slotKey(set, index))?.volumes.get(name);
-  putVolume(host, { set, index, name, kind: "lvm", sizeBytes, usedBytes: present?.usedBytes ?? 0 });
+  if (present === undefined) host.contents.set(contentKey({ set, index, name }), `${host.name}#${++host.written}`);
+  const kind = kindOf(action);
+  const sizeBytes = kind === "lvm" ? wholeExtents(action.sizeBytes) : action.sizeBytes;
+  putVolume(host, { set, index, name, kind, sizeBytes, usedBytes: present?.usedBytes ?? 0 });
   return DONE;
+}
+
+function kindOf({ filesystem }: Of<"createVolume">): ObservedVolume["kind"] {
+  return filesystem === null ? "dir" : "lvm";
 }
 
 function refuseFull(host: SimHost, moreBytes: number, conditions: Conditions): Verdict | null {
@@ -48,27 +61,38 @@ export function checkGrowVolume(host: SimHost, action: Of<"growVolume">, conditi
   const volume = host.slots.get(slotKey(action.set, action.index))?.volumes.get(action.volume);
   if (volume === undefined)
     return refused("not-found", `${host.name} has no volume ${action.volume} of ${slotKey(action.set, action.index)}`);
-  if (volume.sizeBytes === action.sizeBytes) return DONE;
-  if (volume.sizeBytes > action.sizeBytes) {
+  const sizeBytes = volume.kind === "lvm" ? wholeExtents(action.sizeBytes) : action.sizeBytes;
+  if (volume.sizeBytes === sizeBytes) return DONE;
+  // A folder's limit is only looked at: it goes both ways.
+  if (volume.kind === "dir") return null;
+  if (volume.sizeBytes > sizeBytes) {
     return refused("would-shrink", `volume ${action.volume} has ${volume.sizeBytes} bytes; a volume is never made smaller`, "permanent");
   }
-  return refuseIncapable(host, "lvm") ?? refuseFull(host, action.sizeBytes - volume.sizeBytes, conditions);
+  return refuseIncapable(host, "lvm") ?? refuseFull(host, sizeBytes - volume.sizeBytes, conditions);
 }
 
 export function finishGrowVolume(host: SimHost, action: Of<"growVolume">): Verdict {
   const volume = host.slots.get(slotKey(action.set, action.index))!.volumes.get(action.volume)!;
-  putVolume(host, { ...volume, sizeBytes: action.sizeBytes });
+  putVolume(host, { ...volume, sizeBytes: volume.kind === "lvm" ? wholeExtents(action.sizeBytes) : action.sizeBytes });
   return DONE;
 }
 
 export function checkTrash(host: SimHost, action: Of<"trashVolume">): Verdict | null {
-  const slot = host.slots.get(slotKey(action.set, action.index));
-  if (slot === undefined || !slot.volumes.has(action.volume)) return DONE;
-  for (const { spec, observed } of slot.instances.values()) {
-    if (!spec.template.volumes.some((volume) => volume.name === action.volume)) continue;
-    return refused("in-use", `volume ${action.volume} is mounted by generation ${observed.generation} of ${action.set}/${action.index}`);
+  const key = slotKey(action.set, action.index);
+  const slot = host.slots.get(key);
+  const volume = slot?.volumes.get(action.volume);
+  if (slot === undefined || volume === undefined || wasTrashed(host, action)) return DONE;
+  for (const generation of slot.instances.keys()) {
+    return refused("in-use", `volume ${action.volume} of ${key} belongs to generation ${generation}, which is still on ${host.name}`);
   }
-  return refuseIncapable(host, "lvm");
+  return volume.kind === "lvm" ? refuseIncapable(host, "lvm") : null;
+}
+
+/** This very step was done before: the volume that has the name by now is another. */
+function wasTrashed(host: SimHost, { set, index, volume, trashedAtMs }: Of<"trashVolume">): boolean {
+  return [...host.trash.values()].some(
+    (entry) => entry.set === set && entry.index === index && entry.name === volume && entry.trashedAtMs === trashedAtMs,
+  );
 }
 
 export function finishTrash(host: SimHost, action: Of<"trashVolume">): Verdict {
@@ -76,6 +100,7 @@ export function finishTrash(host: SimHost, action: Of<"trashVolume">): Verdict {
   const volume = host.slots.get(slotKey(set, index))!.volumes.get(name)!;
   let id = `${set}-${index}-${name}-${trashedAtMs}`;
   while (host.trash.has(id)) id += "+";
+  moveContent(host, contentKey(volume), contentKey({ trashId: id }));
   dropVolume(host, set, index, name);
   putTrash(host, { ...volume, id, trashedAtMs, taskId, commit });
   return DONE;
@@ -97,8 +122,10 @@ export function checkRestore(host: SimHost, action: Of<"restoreVolume">): Verdic
 
 export function finishRestore(host: SimHost, action: Of<"restoreVolume">): Verdict {
   const { id, trashedAtMs: _at, taskId: _task, commit: _commit, ...volume } = host.trash.get(action.trashId)!;
+  const restored = { ...volume, set: action.set, index: action.index, name: action.volume };
+  moveContent(host, contentKey({ trashId: id }), contentKey(restored));
   dropTrash(host, id);
-  putVolume(host, { ...volume, set: action.set, index: action.index, name: action.volume });
+  putVolume(host, restored);
   return DONE;
 }
 
@@ -108,10 +135,11 @@ export function checkPurge(host: SimHost, action: Of<"purgeVolume">): Verdict | 
   if (volume.trashedAtMs !== action.trashedAtMs) {
     return refused("not-found", `${action.trashId} in the trash of ${host.name} is not the volume that was meant`, "permanent");
   }
-  return refuseIncapable(host, "lvm");
+  return volume.kind === "lvm" ? refuseIncapable(host, "lvm") : null;
 }
 
 export function finishPurge(host: SimHost, action: Of<"purgeVolume">): Verdict {
+  host.contents.delete(contentKey({ trashId: action.trashId }));
   dropTrash(host, action.trashId);
   return DONE;
 }

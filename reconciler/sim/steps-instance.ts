@@ -58,7 +58,8 @@ function refuseUnready(host: SimHost, action: Of<"startInstance">): Verdict | nu
   const slot = host.slots.get(key);
   const lacks: string[] = action.spec.template.containers.filter((it) => !host.images.has(it.image)).map((it) => `image ${it.image}`);
   for (const volume of action.spec.template.volumes) {
-    if (volume.kind === "lvm" && slot?.volumes.has(volume.name) !== true) lacks.push(`volume ${volume.name}`);
+    const lasts = volume.kind === "lvm" || volume.kind === "dir";
+    if (lasts && slot?.volumes.get(volume.name)?.kind !== volume.kind) lacks.push(`volume ${volume.name}`);
   }
   if (slot?.port?.generation !== action.generation || slot.port.ip !== action.ip) lacks.push(`port ${action.ip}`);
   if (lacks.length === 0) return null;

@@ -115,6 +115,7 @@ function makeFleet(count: number): HostIndex {
       capacity: null,
       capabilities: random() < 0.7 ? ["docker", "lvm", "ovs", "tc"] : ["docker", "ovs", "tc"],
       images,
+      trashBytes: 0,
     });
     const share = 0.1 + 0.45 * random();
     const filling = resources(Math.round(host.capacity.cpuMillis * share), 0, {

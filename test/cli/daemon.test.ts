@@ -41,10 +41,10 @@ afterAll(async () => {
 describe("a running daemon and the verbs that speak with it", () => {
   test("status and the lists have their documented shapes", async () => {
     const report = await status((report) => report["state"] === "converged");
-    const fields = "fleet state commit rejected sets instances hosts actionsRunning changes waits tasks held holds problems";
+    const fields = "fleet state commit rejected sets instances hosts actionsRunning changes waits tasks held holds restores problems";
     expect(Object.keys(report).join(" ")).toBe(fields);
     expect(report).toMatchObject({ sets: { total: 1, ready: 1 }, instances: { wanted: 3, ready: 3 }, hosts: { total: 4, reachable: 4 } });
-    for (const kind of ["sets", "slots", "hosts", "pools", "tasks", "revisions", "holds", "problems"]) {
+    for (const kind of ["sets", "slots", "hosts", "pools", "tasks", "revisions", "holds", "trash", "problems"]) {
       const rows = JSON.parse((await setpoint("get", kind, "-o", "json")).stdout) as object[];
       expect({ kind, fields: Object.keys(rows[0] ?? {}) }).toMatchSnapshot();
     }

@@ -37,7 +37,7 @@ afterAll(() => {
 });
 
 const VERBS =
-  "init, validate, plan, apply, daemon, demo, status, get, explain, trace, hold, release, confirm, host, sim, completion, agent";
+  "init, validate, plan, apply, daemon, demo, status, get, explain, trace, hold, release, confirm, trash, host, sim, completion, agent";
 const DURATION = "Allowed: whole numbers with d, h, m, s, ms from large to small, such as `90s`, `1h30m`, `500ms`.";
 const LONG = "x".repeat(110);
 
@@ -53,6 +53,19 @@ const MISTAKES: readonly (readonly [line: string, printed: string])[] = [
   [
     "host cordn a --why b",
     "error: there is no verb 'cordn'; did you mean 'cordon'? [usage]\n  usage: setpoint host cordon | uncordon | drain | confirm-dead NAME --why TEXT\n",
+  ],
+  [
+    "trash lst",
+    "error: there is no verb 'lst'; did you mean 'list'? [usage]\n  usage: setpoint trash list | restore ID | purge ID [options]\n",
+  ],
+  [
+    "trash restore",
+    "error: ID is missing [usage]\n  usage: setpoint trash restore ID [--to SET/INDEX[/VOLUME]] [--replace] [--why TEXT] | --cancel ID\n",
+  ],
+  ["trash purge x --why", "error: --why needs a value [usage]\n  usage: setpoint trash purge ID [--yes] [--why TEXT]\n"],
+  [
+    "trash restore x --cancel --replace",
+    "error: --cancel ends a restore; it goes with neither --to nor --replace [usage]\n  hint: Write: setpoint trash restore --cancel ID\n",
   ],
   [
     "plan . --outptu json",
@@ -112,7 +125,7 @@ const MISTAKES: readonly (readonly [line: string, printed: string])[] = [
   ["init file", "error: file is a file [folder-missing]\n  hint: Give an empty or a new folder.\n"],
   [
     "get set",
-    "error: 'set' is not allowed as KIND. Did you mean 'sets'? Allowed: sets, slots, hosts, pools, tasks, revisions, holds, problems. [usage]\n  usage: setpoint get KIND [NAME] [options]\n",
+    "error: 'set' is not allowed as KIND. Did you mean 'sets'? Allowed: sets, slots, hosts, pools, tasks, revisions, holds, trash, problems. [usage]\n  usage: setpoint get KIND [NAME] [options]\n",
   ],
   [
     "get sets",

@@ -17,6 +17,8 @@ export interface CliOptions {
   /** Characters per line of a pretended terminal; default: no terminal. */
   readonly columns?: number;
   readonly interrupted?: AbortSignal;
+  /** What a person answers; default: nobody is there. */
+  readonly answers?: (question: string) => string;
   /** Hears stdout as it comes. */
   readonly onOut?: (text: string) => void;
 }
@@ -32,6 +34,7 @@ export async function cli(options: CliOptions, ...args: readonly string[]): Prom
     cwd: options.cwd,
     user: "ann",
     interrupted: () => options.interrupted ?? new AbortController().signal,
+    ask: (question) => Promise.resolve(options.answers?.(question) ?? null),
     onHangup: () => {},
   };
   const exitCode = await runCli(args, terminal, "0.1.0");

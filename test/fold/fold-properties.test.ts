@@ -24,7 +24,12 @@ describe("any legal history", () => {
   test.prop([histories], { numRuns: 40 })("replaces what changed and keeps the identity of what did not", (events) => {
     let memory = emptyMemory();
     for (const event of events) {
-      const before = { sets: new Map(memory.sets), hosts: new Map(memory.hosts), holds: new Map(memory.holds) };
+      const before = {
+        sets: new Map(memory.sets),
+        hosts: new Map(memory.hosts),
+        holds: new Map(memory.holds),
+        restores: new Map(memory.restores),
+      };
       const values = serializedEntries(memory);
       memory = fold(memory, [event]);
       for (const [key, value] of serializedEntries(memory)) {
@@ -55,7 +60,7 @@ test("the histories reach every type of event", () => {
       .flat()
       .map((event) => event.type),
   );
-  expect(types.size).toBe(22);
+  expect(types.size).toBe(27);
 });
 
 test("a cold start of 33,000 slots folds in well under a second", () => {
@@ -69,9 +74,14 @@ test("a cold start of 33,000 slots folds in well under a second", () => {
 });
 
 test("a snapshot of another version is refused with a hint", () => {
-  const saved = { ...serializeMemory(emptyMemory()), version: 2 };
-  expect(() => parseMemory(saved)).toThrow("saved memory is of version 2; this Setpoint reads version 1");
+  const saved = { ...serializeMemory(emptyMemory()), version: 3 };
+  expect(() => parseMemory(saved)).toThrow("saved memory is of version 3; this Setpoint reads versions 1 and 2");
   expect(() => parseMemory(null)).toThrow("saved memory is of version undefined");
+});
+
+test("a snapshot from before there were restores has none", () => {
+  const { restores: _, purges: __, ...saved } = { ...serializeMemory(emptyMemory()), version: 1 };
+  expect(parseMemory(JSON.parse(JSON.stringify(saved)))).toEqual(emptyMemory());
 });
 
 /** Host and hold events may say again what was said before; all others change what they name. */
@@ -82,7 +92,7 @@ function mayRepeat(event: JournalEvent): boolean {
 /** Each entry of the maps that promise identity, as text. */
 function serializedEntries(memory: Memory): Map<string, string> {
   const saved = serializeMemory(memory);
-  const lists = { sets: saved.sets, hosts: saved.hosts, holds: saved.holds };
+  const lists = { sets: saved.sets, hosts: saved.hosts, holds: saved.holds, restores: saved.restores ?? [] };
   return new Map(Object.entries(lists).flatMap(([map, list]) => list.map(([name, value]) => [`${map} ${name}`, JSON.stringify(value)])));
 }
 

@@ -26,6 +26,15 @@ function ended(outcome: "done" | "failed" | "refused" | "unknown", code: string,
   return { type: "action.ended", id: "1.0", outcome, code, message: `${code}!`, input };
 }
 
+const ENTRY = { host: "a-1", trashId: "x", trashedAtMs: 5, kind: "lvm", who: "ann", why: "", sinceMs: 9 } as const;
+const PLACE = { set: "web", index: 0, volume: "data" };
+const RESTORE: EventBody = { type: "restore.asked", restore: { ...ENTRY, from: PLACE, to: PLACE, replace: false } };
+const PURGE: EventBody = { type: "purge.asked", purge: ENTRY };
+
+function restoreEnded(outcome: "done" | "vanished"): EventBody {
+  return { type: "restore.ended", host: "a-1", trashId: "x", set: "web", index: 0, outcome };
+}
+
 /** Memory after the bodies, event n at n milliseconds. */
 function after(...bodies: EventBody[]): Memory {
   return fold(
@@ -241,6 +250,14 @@ test.each<[rule: string, before: EventBody[], illegal: EventBody]>([
     { type: "host.returned", host: "a-1" },
   ],
   ["there is no hold on set web", [], { type: "hold.released", scope: "set", name: "web", who: "ann" }],
+  ["a restore of a-1/x is open already", [RESTORE], RESTORE],
+  ["a restore of a-1/x is open", [RESTORE], PURGE],
+  ["a-1/x is to be purged", [PURGE], RESTORE],
+  ["a-1/x is to be purged already", [PURGE], PURGE],
+  ["no restore of a-1/x was asked for", [], { type: "restore.cancelled", host: "a-1", trashId: "x", who: "ann", why: "" }],
+  ["no restore of a-1/x is open", [], restoreEnded("done")],
+  ["no restore of a-1/x is open", [RESTORE, restoreEnded("vanished")], restoreEnded("done")],
+  ["no purge of a-1/x was asked for", [], { type: "purge.ended", host: "a-1", trashId: "x" }],
   ["no revision was accepted yet, so there are no hosts", [], { type: "host.inventoried", hosts: ["a-1"] }],
 ])("refuses, and changes nothing: %s", (rule, before, illegal) => {
   const memory = after(...before);
@@ -248,4 +265,28 @@ test.each<[rule: string, before: EventBody[], illegal: EventBody]>([
   const message = `journal event ${before.length + 1} (${illegal.type}) is illegal: ${rule}`;
   expect(() => fold(memory, [{ atMs: 99, ...illegal }])).toThrow(new JournalError(message));
   expect(JSON.stringify(serializeMemory(memory))).toBe(untouched);
+});
+
+test("a restore is begun by the step of its slot and host, and only then", () => {
+  const step = (kind: string, host: string, index: number): EventBody => ({ ...started, kind, host, index }) as EventBody;
+  const begun = (...bodies: EventBody[]): boolean | undefined => after(RESTORE, ...bodies).restores.get("a-1/x")?.begun;
+  expect([
+    begun(),
+    begun(step("createVolume", "a-1", 0)),
+    begun(step("restoreVolume", "a-2", 0)),
+    begun(step("restoreVolume", "a-1", 1)),
+  ]).toEqual([false, false, false, false]);
+  expect(begun(step("restoreVolume", "a-1", 0))).toBe(true);
+});
+
+test("a restore that vanished stays to be seen, and may be asked for again or cancelled", () => {
+  const gone = after(RESTORE, restoreEnded("vanished"));
+  expect(gone.restores.get("a-1/x")).toMatchObject({ lostAtMs: 2 });
+  expect(after(RESTORE, restoreEnded("vanished"), RESTORE).restores.get("a-1/x")).toMatchObject({ lostAtMs: null });
+  expect(after(RESTORE, restoreEnded("done")).restores.size).toBe(0);
+});
+
+test("a restore forgets what failed in its slot", () => {
+  const memory = after(placed(1), started, ended("failed", "x", "i"), RESTORE);
+  expect(web(memory).failures.size).toBe(0);
 });

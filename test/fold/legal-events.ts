@@ -37,6 +37,7 @@ function candidates(memory: Memory, chance: number): EventBody[] {
     ...fleetEvents(memory, host, chance),
     ...taskEvents(known, set),
     ...actionEvents(memory, set, index, host, chance),
+    ...trashEvents(memory, set, index, host, chance),
     { type: "slot.placed", set, index, claim: claimOf((known?.generations.get(index) ?? 0) + 1 + (chance % 2), host) },
     ...slotEvents(known?.slots.get(index), set, index, host),
   ];
@@ -59,6 +60,26 @@ function fleetEvents(memory: Memory, host: string, chance: number): EventBody[] 
   return events;
 }
 
+function trashEvents(memory: Memory, set: string, index: number, host: string, chance: number): EventBody[] {
+  const trashId = `t${chance % 2}`;
+  const key = `${host}/${trashId}`;
+  const wish = { host, trashId, trashedAtMs: 5, kind: "lvm", who: "ann", why: "", sinceMs: 9 } as const;
+  const place = { set, index, volume: "data" };
+  const restore = memory.restores.get(key);
+  const open = restore?.lostAtMs === null;
+  const events: EventBody[] = [];
+  if (!open && !memory.purges.has(key)) {
+    events.push(
+      { type: "restore.asked", restore: { ...wish, from: place, to: place, replace: false } },
+      { type: "purge.asked", purge: wish },
+    );
+  }
+  if (restore !== undefined) events.push({ type: "restore.cancelled", host, trashId, who: "ann", why: "" });
+  if (open) events.push({ type: "restore.ended", host, trashId, set, index, outcome: chance % 3 === 0 ? "done" : "vanished" });
+  if (memory.purges.has(key)) events.push({ type: "purge.ended", host, trashId });
+  return events;
+}
+
 function taskEvents(known: SetMemory | undefined, set: string): EventBody[] {
   const taskId = `${set}-${known?.taskCount ?? 0}`;
   if (known?.task == null) return [{ type: "task.opened", set, taskId, trigger: "create", commit: "c", goal: "g" }];
@@ -66,7 +87,7 @@ function taskEvents(known: SetMemory | undefined, set: string): EventBody[] {
 }
 
 function actionEvents(memory: Memory, set: string, index: number, host: string, chance: number): EventBody[] {
-  const action = { kind: "startInstance", host, set, index, generation: 1, taskId: "t" };
+  const action = { kind: chance % 2 === 0 ? "startInstance" : "restoreVolume", host, set, index, generation: 1, taskId: "t" };
   const trouble = { code: `code-${chance % 2}`, message: "it broke", input: `i${chance % 3}` };
   const events: EventBody[] = [
     { type: "set.counted", set, count: chance % 5, why: "load" },

@@ -5,7 +5,7 @@ import { expect, test } from "vitest";
 import type { Manifest } from "../../reconciler/core/manifest-types.ts";
 import { slotKey } from "../../reconciler/core/ids.ts";
 import type { Action, Plan } from "../../reconciler/core/plan.ts";
-import { parseDuration } from "../../reconciler/core/units.ts";
+import { formatBytes, parseDuration } from "../../reconciler/core/units.ts";
 import { createDesiredBuilder } from "../../reconciler/plan/desired/builder.ts";
 import { renderPlan } from "../../reconciler/plan/render.ts";
 import { manifestsOf } from "../desired/documents.ts";
@@ -20,6 +20,7 @@ import { PureWorld } from "../plan/pure-world.ts";
  *   dead: a-1             an operator confirms it dead    frozen: why     the head can't be trusted
  *   kill: web/0           its containers crash            forget: true    the journal is lost
  *   fail: startInstance   steps of this kind fail         pass: 3         three passes, a second each
+ *   restore: {of: db/0, into: db/1, replace: true}  an operator wants that volume back from the trash, here or (default) where it was
  * What is planned at the end is `NAME.plan.txt`, with every step.
  */
 const folder = import.meta.dirname;
@@ -46,6 +47,7 @@ interface Step {
   readonly forget?: true;
   readonly fail?: string;
   readonly pass?: number;
+  readonly restore?: { readonly of: string; readonly into?: string; readonly replace?: true };
 }
 
 /** Tells the story and returns the last plan. */
@@ -81,6 +83,7 @@ function takeStep(world: PureWorld, step: Step): PureWorld {
   if (step.frozen !== undefined) world.destroysFrozen = step.frozen;
   if (step.kill !== undefined) world.tamper(step.kill.split("/")[0]!, Number(step.kill.split("/")[1]), { phase: "failed", healthy: false, message: "exit 137" });
   if (step.fail !== undefined) world.fails = (action) => (action.kind === step.fail ? { code: "cannot-run", message: "exec: \"/app/web\": no such file" } : null);
+  if (step.restore !== undefined) world.askRestore(step.restore.of, { into: step.restore.into ?? step.restore.of, replace: step.restore.replace === true });
   for (let passes = 0; passes < (step.pass ?? 0); passes++) {
     world.pass();
     world.nowMs += 1_000;
@@ -94,5 +97,7 @@ function renderSteps(plan: Plan): string {
 }
 
 function stepText(action: Action): string {
-  return `${action.kind} ${slotKey(action.set, action.index)} generation ${action.generation} on ${action.host}`;
+  const volume = "volume" in action ? ` ${action.volume}` : "trashId" in action ? ` ${action.trashId}` : "";
+  const size = "sizeBytes" in action ? ` of ${formatBytes(action.sizeBytes)}` : "";
+  return `${action.kind}${volume}${size} ${slotKey(action.set, action.index)} generation ${action.generation} on ${action.host}`;
 }

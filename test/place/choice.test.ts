@@ -130,9 +130,10 @@ function openPair(fleet: FleetCase): Pair {
   const index = createHostIndex(fleet.hosts, poolsOf("main", "other"), addresses);
   const plain = plainFleet(fleet.hosts, addresses);
   for (const [number, host] of fleet.hosts.entries()) {
-    const { capabilities, images, held } = fleet.facts[number]!;
+    const { capabilities, images, held, trashBytes } = fleet.facts[number]!;
     const twin = plain.hosts.find((candidate) => candidate.host === host)!;
-    setHostFacts(index, host.name, { capacity: null, capabilities, images });
+    setHostFacts(index, host.name, { capacity: null, capabilities, images, trashBytes });
+    twin.trashBytes = trashBytes;
     twin.capabilities = capabilities;
     twin.images = images;
     if (!held) continue;
@@ -203,10 +204,11 @@ function shrink({ index, plain }: Pair, name: string, share: number): void {
     cpuMillis: twin.host.capacity.cpuMillis * share,
     memoryBytes: twin.host.capacity.memoryBytes * 2,
   };
-  setHostFacts(index, name, { capacity, capabilities: ["docker"], images: ["i2"] });
+  setHostFacts(index, name, { capacity, capabilities: ["docker"], images: ["i2"], trashBytes: 0 });
   twin.capacity = { ...twin.host.capacity, cpuMillis: capacity.cpuMillis };
   twin.capabilities = ["docker"];
   twin.images = ["i2"];
+  twin.trashBytes = 0;
 }
 
 function expectSameState({ index, plain }: Pair): void {

@@ -45,7 +45,7 @@ describe("the sentence of a blocked slot", () => {
   ];
   test.each(cases)("says what is missing: %s", (_, more, expected) => {
     const index = createHostIndex([makeHost("a")], poolsOf("main"));
-    setHostFacts(index, "a", { capacity: null, capabilities: ["docker"], images: [] });
+    setHostFacts(index, "a", { capacity: null, capabilities: ["docker"], images: [], trashBytes: 0 });
     reserve(index, "a", "db", { resources: resources(0, 0), hostPorts: [443], core: true });
     reserve(index, "a", "web", CLAIM);
     expect(explainPlacement(index, makeSet("web", more), [])).toBe(`of 1 host: ${expected}`);
@@ -140,9 +140,9 @@ test("an observed capacity counts after overcommit and reserve, and never above 
   const index = createHostIndex([makeHost("a")], pools);
   const position = index.positions.get("a")!;
   reserve(index, "a", "web", CLAIM);
-  setHostFacts(index, "a", { capacity: resources(3000, 20), capabilities: ["docker"], images: [] });
+  setHostFacts(index, "a", { capacity: resources(3000, 20), capabilities: ["docker"], images: [], trashBytes: 0 });
   expect([index.capacity.cpuMillis[position], index.free.cpuMillis[position]]).toEqual([6000, 5000]);
   expect([index.capacity.memoryBytes[position], index.free.memoryBytes[position]]).toEqual([16 * GIB, 14 * GIB]);
-  setHostFacts(index, "a", { capacity: null, capabilities: ["docker"], images: [] });
+  setHostFacts(index, "a", { capacity: null, capabilities: ["docker"], images: [], trashBytes: 0 });
   expect(index.free.cpuMillis[position]).toBe(7000);
 });

@@ -11,6 +11,8 @@ export interface PlainHost {
   capacity: Record<ResourceName, number>;
   capabilities: readonly string[];
   images: readonly string[];
+  /** Of the disk. */
+  trashBytes: number;
   instances: { readonly set: DesiredSet }[];
 }
 
@@ -30,6 +32,7 @@ export function plainFleet(hosts: readonly DesiredHost[], addresses: (pool: stri
         capacity: { ...host.capacity },
         capabilities: ["docker", "lvm", "ovs", "tc", "cgroup"],
         images: [],
+        trashBytes: 0,
         instances: [],
       })),
     addresses,
@@ -115,7 +118,7 @@ export function viewOf(fleet: PlainFleet, set: DesiredSet): PlainView {
 }
 
 export function reserved(candidate: PlainHost, resource: ResourceName): number {
-  return candidate.instances.reduce((sum, { set }) => sum + set.resources[resource], 0);
+  return candidate.instances.reduce((sum, { set }) => sum + set.resources[resource], resource === "diskBytes" ? candidate.trashBytes : 0);
 }
 
 export function plainPasses(view: PlainView, candidate: PlainHost): boolean {

@@ -38,7 +38,7 @@ test("long gangs on a few unbalanced hosts: a host may gain by what it takes, an
 
 test("of equals the first by name, also when another holds an image and is that much fuller", () => {
   const index = createHostIndex([makeHost("a"), makeHost("b")], poolsOf("main"));
-  setHostFacts(index, "b", { capacity: null, capabilities: [], images: ["i1"] });
+  setHostFacts(index, "b", { capacity: null, capabilities: [], images: ["i1"], trashBytes: 0 });
   reserve(index, "b", "filling", { resources: resources(0.16 * 8000, 0.16 * 16), hostPorts: [], core: false });
   const set = makeSet("web", { resources: resources(0, 0), images: ["i1", "i2", "i3"] });
   expect(explainHost(index, set, "b")!.total).toBe(explainHost(index, set, "a")!.total);

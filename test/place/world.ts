@@ -106,7 +106,12 @@ const IMAGES = ["i1", "i2", "i3", "i4"] as const;
 
 export interface FleetCase {
   readonly hosts: readonly DesiredHost[];
-  readonly facts: readonly { readonly capabilities: readonly Capability[]; readonly images: readonly string[]; readonly held: boolean }[];
+  readonly facts: readonly {
+    readonly capabilities: readonly Capability[];
+    readonly images: readonly string[];
+    readonly held: boolean;
+    readonly trashBytes: number;
+  }[];
   readonly addresses: number;
 }
 
@@ -123,6 +128,7 @@ export function fleetCases(most: number): fc.Arbitrary<FleetCase> {
     capabilities: fc.subarray([...CAPABILITIES], { minLength: 1 }),
     images: fc.subarray([...IMAGES]),
     held: fc.constantFrom(false, false, false, true),
+    trash: fc.constantFrom(0, 0, 7, 18),
   });
   return fc
     .record({ list: fc.array(host, { minLength: 1, maxLength: most, size: "max" }), addresses: fc.constantFrom(0, 3, 1000) })
@@ -138,7 +144,7 @@ export function fleetCases(most: number): fc.Arbitrary<FleetCase> {
           capacity: resources(drawn.cpu, drawn.memory, { diskBytes: 20 * GIB, ingressBps: 1e9, egressBps: 1e9 }),
         }),
       ),
-      facts: list.map(({ capabilities, images, held }) => ({ capabilities, images, held })),
+      facts: list.map(({ capabilities, images, held, trash }) => ({ capabilities, images, held, trashBytes: trash * GIB })),
       addresses,
     }));
 }

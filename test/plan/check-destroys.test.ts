@@ -76,6 +76,17 @@ describe("destroys (5, 6, 7, 15)", () => {
     expect(found(good, { input: { nowMs: trashedAtMs + 7 * 86_400_000 - 1 } })).toEqual([
       `purge: purge of ${trashId} on ${host} before it expired`,
     ]);
+    const wish = { host, trashId, trashedAtMs, kind: "lvm", who: "ada", why: "", sinceMs: 0 } as const;
+    const place = { set: "db", index: 0, volume: "data" };
+    const restore = { ...wish, from: place, to: place, replace: false, begun: false, lostAtMs: null };
+    const key = `${host}/${trashId}`;
+    const restores = { ...good.input.memory, restores: new Map([[key, restore]]) };
+    expect(found(good, { input: { memory: restores } })).toEqual([`purge: purge of ${trashId} on ${host}, which is to be restored`]);
+    const early = { nowMs: trashedAtMs + 1 };
+    const purges = { ...good.input.memory, purges: new Map([[key, wish]]) };
+    expect(found(good, { input: { ...early, memory: purges } })).toEqual([]);
+    const other = { ...good.input.memory, purges: new Map([[key, { ...wish, trashedAtMs: 1 }]]) };
+    expect(found(good, { input: { ...early, memory: other } })).toEqual([`purge: purge of ${trashId} on ${host} before it expired`]);
     expect(found(good, { input: { destroysFrozen: "the fetch failed" } })).toEqual([
       `frozen: purgeVolume of db/0 on ${host} although the fetch failed`,
     ]);

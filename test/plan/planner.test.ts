@@ -367,12 +367,20 @@ describe("planner", () => {
       expect(plan.changes).toMatchObject([{ set: "web", kind: "blocked", decision: { code: "blocked.capacity" } }]);
     });
 
-    test("stays where its data is, though its Set wants none any more", () => {
+    test("moves when its Set wants no data any more, and that is in the trash", () => {
       const { world, commit } = worldOf(hosts("s-[1-1]"), of("web", "1Gi", LVM), of("api", "1500Mi"));
       world.converge();
       commit(hosts("s-[1-1]"), of("web", "1Gi"), of("api", "1500Mi"));
       world.converge();
       commit(...grown);
+      expect(world.host("s-1")).toMatchObject({ volumes: [], trash: [{ set: "web", index: 0, name: "data", kind: "lvm" }] });
+      expect(world.pass().plan.changes).toMatchObject([{ set: "web", kind: "move", from: "s-1" }]);
+    });
+
+    test("stays where its data is", () => {
+      const { world, commit } = worldOf(hosts("s-[1-1]"), of("web", "1Gi", LVM), of("api", "1500Mi"));
+      world.converge();
+      commit(hosts("s-[1-4]"), of("web", "3Gi", LVM), of("api", "1500Mi"));
       expect(world.pass().plan.changes).toMatchObject([{ set: "web", kind: "blocked", decision: { code: "blocked.capacity" } }]);
       expect(world.host("s-1").volumes).toHaveLength(1);
     });

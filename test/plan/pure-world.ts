@@ -1,8 +1,9 @@
 import type { Capability, Desired, DesiredHost, DesiredSet } from "../../reconciler/core/desired.ts";
 import type { EventBody } from "../../reconciler/core/events.ts";
-import { slotKey } from "../../reconciler/core/ids.ts";
-import type { Memory } from "../../reconciler/core/memory.ts";
+import { parseSlotKey, slotKey, trashKey } from "../../reconciler/core/ids.ts";
+import type { Memory, Restore } from "../../reconciler/core/memory.ts";
 import type { HostObservation, ObservedInstance, ObservedPort, ObservedVolume, TrashedVolume } from "../../reconciler/core/observation.ts";
+import { wholeExtents } from "../../reconciler/core/volumes.ts";
 import { compareInstances } from "../../reconciler/core/order.ts";
 import type { Action, Plan, PlanInput } from "../../reconciler/core/plan.ts";
 import { check } from "../../reconciler/plan/check/check.ts";
@@ -71,6 +72,21 @@ export class PureWorld {
 
   record(event: EventBody): void {
     this.memory = fold(this.memory, [{ ...event, atMs: this.nowMs }]);
+  }
+
+  /** An operator wants the newest volume of a slot back from the trash. */
+  askRestore(of: string, options: { readonly into?: string; readonly replace?: boolean } = {}): Restore {
+    const entries = [...this.hosts.values()].flatMap((host) => host.trash.map((entry) => ({ host: host.name, entry })));
+    const { host, entry } = entries.filter((found) => slotKey(found.entry.set, found.entry.index) === of).at(-1)!;
+    const from = { set: entry.set, index: entry.index, volume: entry.name };
+    const to = { ...parseSlotKey(options.into ?? of)!, volume: entry.name };
+    const { id: trashId, trashedAtMs, kind } = entry;
+    const said = { who: "ada", why: "a test", sinceMs: this.nowMs };
+    this.record({
+      type: "restore.asked",
+      restore: { host, trashId, trashedAtMs, kind, from, to, replace: options.replace === true, ...said },
+    });
+    return this.memory.restores.get(trashKey(host, trashId))!;
   }
 
   host(name: string): PureHost {
@@ -214,6 +230,7 @@ function assertSettled(input: PlanInput): void {
     floorOf: (host, set, index) => floorOn(input.fleet.get(host)?.observation ?? null, set, index),
     otherHolder: () => null,
     zonesOf: zones,
+    wishesOf: () => [],
     uninventoried: () => null,
   };
   for (const [name, set] of input.desired.sets) {
@@ -271,11 +288,18 @@ function applyAction(host: PureHost, action: Action, nowMs: number): void {
       host.images = [...new Set([...host.images, action.image])];
       return;
     case "createVolume":
-      host.volumes.push({ set, index, name: action.volume, kind: "lvm", sizeBytes: action.sizeBytes, usedBytes: 0 });
+      host.volumes.push({
+        ...{ set, index, name: action.volume, usedBytes: 0 },
+        ...(action.filesystem === null
+          ? { kind: "dir", sizeBytes: action.sizeBytes }
+          : { kind: "lvm", sizeBytes: wholeExtents(action.sizeBytes) }),
+      });
       return;
     case "growVolume":
       host.volumes = host.volumes.map((volume) =>
-        isSlot(volume) && volume.name === action.volume ? { ...volume, sizeBytes: action.sizeBytes } : volume,
+        isSlot(volume) && volume.name === action.volume
+          ? { ...volume, sizeBytes: volume.kind === "dir" ? action.sizeBytes : wholeExtents(action.sizeBytes) }
+          : volume,
       );
       return;
     case "attachPort":

@@ -1,3 +1,4 @@
+import { trashRows } from "../../reconciler/api/trash.ts";
 import type { DesiredSet } from "../../reconciler/core/desired.ts";
 import { slotKey } from "../../reconciler/core/ids.ts";
 import type { Change, Plan } from "../../reconciler/core/plan.ts";
@@ -5,7 +6,7 @@ import { isLive } from "../../reconciler/sim/host-state.ts";
 import type { Random } from "../../reconciler/sim/random.ts";
 import { repaired } from "./generate.ts";
 import type { Simulation } from "./simulation.ts";
-import { confirm, mendSource, sayDead } from "./troubles.ts";
+import { confirm, mendSource, pictureOf, sayDead } from "./troubles.ts";
 import { Violation } from "./world-rules.ts";
 
 /** Virtual time within which the fleet must reach what is wanted after the last fault. */
@@ -76,6 +77,9 @@ function mismatchOf(sim: Simulation): string | null {
     const problem = setMismatch(sim, name, set, blocked.get(name) ?? []);
     if (problem !== null) return `${problem}; ${describeChanges(plan)}`;
   }
+  const picture = pictureOf(sim);
+  const open = picture === null ? undefined : trashRows(picture).find(({ restore }) => restore?.state === "under way");
+  if (open !== undefined) return `${open.id} was not restored into ${open.restore!.slot}; ${describeChanges(plan)}`;
   const leftover = sharedAddress(sim) ?? leftoverOf(sim, blocked);
   return leftover === null ? null : `${leftover}; ${describeChanges(plan)}`;
 }

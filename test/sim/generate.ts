@@ -1,4 +1,4 @@
-import type { Container, Host, HostPool, Set as SetManifest } from "../../reconciler/core/manifest-types.ts";
+import type { Container, Host, HostPool, Set as SetManifest, Volume } from "../../reconciler/core/manifest-types.ts";
 import type { Random } from "../../reconciler/sim/random.ts";
 import type { Tree } from "./repository.ts";
 
@@ -28,7 +28,8 @@ export function edit(tree: Tree, random: Random, removable: (host: string) => bo
       (tree) => changeContainer(tree, random, (container) => ({ ...container, env: { V: String(random.integer(1, 99)) } })),
     ],
     [2, "placement", (tree) => changeSet(tree, random, (set) => ({ ...set.spec, placement: somePlacement(tree, random) }))],
-    [1, "volume", growVolumes],
+    [2, "volumes", changeVolumes],
+    [0.5, "no volumes", dropVolumes],
     [1, "network", changeNetwork],
     [2, "remove a Set", removeSet],
     [1, "add hosts", addHosts],
@@ -59,13 +60,14 @@ export function repaired(tree: Tree): Tree {
 
 function newPool(name: string, at: number, hosts: number, zones: readonly string[], random: Random): HostPool {
   const leased = random.chance(0.75);
+  const disk = random.pick(["12Gi", "25Gi", "100Gi"]);
   return {
     apiVersion: "setpoint/v1",
     kind: "HostPool",
     metadata: { name },
     spec: {
       network: { cidr: `10.${at}.0.0/${random.pick([22, 24])}`, gateway: `10.${at}.0.1` },
-      storage: { trash: { keepFor: random.pick(["10m", "30m", "7d"]) } },
+      storage: { trash: { keepFor: random.pick(["10m", "30m", "7d", "7d"]), reclaim: random.pick(["never", "when-full", "when-full"]) } },
       failure: {
         suspectAfter: "10s",
         lostAfter: random.pick(["30s", "60s"]),
@@ -73,20 +75,20 @@ function newPool(name: string, at: number, hosts: number, zones: readonly string
         ...(leased ? { leaseFor: random.pick(["30s", "45s"]) } : {}),
       },
       budget: { percent: random.pick([10, 50, 100]), count: random.integer(1, 20) },
-      hosts: Array.from({ length: hosts }, (_, index) => newHost(`${name}-${index + 1}`, zones[index % zones.length]!)),
+      hosts: Array.from({ length: hosts }, (_, index) => newHost(`${name}-${index + 1}`, zones[index % zones.length]!, disk)),
     },
   };
 }
 
-function newHost(name: string, zone: string): Host {
-  return { name, zone, rack: `${zone}-${name.length}`, capacity: { cpu: "8", memory: "16Gi", disk: "100Gi", bandwidth: "10gbit" } };
+function newHost(name: string, zone: string, disk: string | number): Host {
+  return { name, zone, rack: `${zone}-${name.length}`, capacity: { cpu: "8", memory: "16Gi", disk, bandwidth: "10gbit" } };
 }
 
 function addSet(tree: Tree, random: Random): Tree {
   const name = `${random.pick(["web", "api", "db", "cache", "job", "feed", "auth"])}${random.chance(0.3) ? "-2" : ""}`;
-  const volume = random.chance(0.3);
+  const volumes = someVolumes(random);
   const ip = random.chance(0.2) ? "reuse" : "any";
-  const containers = Array.from({ length: random.integer(1, 3) }, (_, at) => newContainer(`c${at + 1}`, volume && at === 0, random));
+  const containers = Array.from({ length: random.integer(1, 3) }, (_, at) => newContainer(`c${at + 1}`, at === 0 ? volumes : [], random));
   const pools = [...tree.pools.keys()];
   const set: SetManifest = {
     apiVersion: "setpoint/v1",
@@ -98,7 +100,7 @@ function addSet(tree: Tree, random: Random): Tree {
       priority: random.pick(["core", "normal", "batch"]),
       template: {
         containers,
-        ...(volume ? { volumes: [{ name: "data", lvm: { size: `${random.integer(1, 10)}Gi` } }] } : {}),
+        ...(volumes.length === 0 ? {} : { volumes }),
         network: { ip, ...(random.chance(0.4) ? { egress: `${random.integer(10, 200)}mbit` } : {}) },
       },
       ...(random.chance(0.4) ? { placement: somePlacement(tree, random) } : {}),
@@ -109,7 +111,31 @@ function addSet(tree: Tree, random: Random): Tree {
   return { ...tree, sets: new Map(tree.sets).set(name, set) };
 }
 
-function newContainer(name: string, mounts: boolean, random: Random): Container {
+/** Half of the Sets have none. */
+function someVolumes(random: Random): Volume[] {
+  if (random.chance(0.5)) return [];
+  const volumes = [someVolume(random, random.pick(["lvm", "lvm", "dir", "docker", "config"] as const), "data")];
+  if (random.chance(0.3)) volumes.push(someVolume(random, random.pick(["lvm", "dir", "docker", "config"] as const), "more"));
+  return volumes;
+}
+
+/** Sizes are no whole extents now and then. */
+function someVolume(random: Random, kind: "lvm" | "dir" | "docker" | "config", name: string): Volume {
+  switch (kind) {
+    case "lvm":
+      return { name, lvm: { size: `${random.integer(1, 10)}${random.pick(["Gi", "Gi", "G"])}` } };
+    case "dir":
+      return { name, dir: { softLimit: `${random.integer(1, 10)}Gi` } };
+    case "docker":
+      return { name, docker: { driver: "local", shared: random.chance(0.5) } };
+    case "config":
+      return { name, config: { files: { "app.conf": `level = ${random.integer(1, 9)}` } } };
+    default:
+      return kind satisfies never;
+  }
+}
+
+function newContainer(name: string, mounts: readonly Volume[], random: Random): Container {
   return {
     name,
     image: someImage(random),
@@ -117,7 +143,7 @@ function newContainer(name: string, mounts: boolean, random: Random): Container 
     ...(random.chance(0.6) ? { health: { tcp: { port: 80 }, interval: "2s", timeout: "1s", startPeriod: "5s" } } : {}),
     ...(random.chance(0.1) ? { ports: [{ name: "main", port: 80, hostPort: random.integer(8000, 8003) }] } : {}),
     lifecycle: { stopTimeout: random.pick(["1s", "5s", "10s"]) },
-    ...(mounts ? { mounts: [{ volume: "data", path: "/data" }] } : {}),
+    ...(mounts.length === 0 ? {} : { mounts: mounts.map((volume) => ({ volume: volume.name, path: `/${volume.name}` })) }),
   };
 }
 
@@ -160,11 +186,25 @@ function changeContainer(tree: Tree, random: Random, change: (container: Contain
   });
 }
 
-function growVolumes(tree: Tree, random: Random): Tree {
+/** Another size, smaller ones too, another text, and now and then another kind. */
+function changeVolumes(tree: Tree, random: Random): Tree {
   return changeSet(tree, random, (set) => {
     const { template } = set.spec;
     if (template.volumes === undefined) return set.spec;
-    return { ...set.spec, template: { ...template, volumes: [{ name: "data", lvm: { size: `${random.integer(5, 20)}Gi` } }] } };
+    const volumes = template.volumes.map((volume) => {
+      const kind = (["lvm", "dir", "docker", "config"] as const).find((it) => volume[it] !== undefined)!;
+      if (kind === "lvm" && random.chance(0.7)) return { name: volume.name, lvm: { size: `${random.integer(1, 20)}Gi` } };
+      return someVolume(random, random.chance(0.8) ? kind : random.pick(["lvm", "dir"] as const), volume.name);
+    });
+    return { ...set.spec, template: { ...template, volumes } };
+  });
+}
+
+/** A Set gives up its volumes. */
+function dropVolumes(tree: Tree, random: Random): Tree {
+  return changeSet(tree, random, (set) => {
+    const { volumes: _volumes, ...template } = set.spec.template;
+    return { ...set.spec, template: { ...template, containers: template.containers.map(({ mounts: _mounts, ...rest }) => rest) } };
   });
 }
 
@@ -191,7 +231,10 @@ function addHosts(tree: Tree, random: Random): Tree {
   return changeHosts(tree, random, (hosts, pool) => {
     const first = 1 + Math.max(...hosts.map((host) => Number(host.name.split("-")[1])));
     const zones = hosts.map((host) => host.zone);
-    return [...hosts, ...[0, 1].map((more) => newHost(`${pool.metadata.name}-${first + more}`, random.pick(zones)))];
+    return [
+      ...hosts,
+      ...[0, 1].map((more) => newHost(`${pool.metadata.name}-${first + more}`, random.pick(zones), hosts[0]!.capacity.disk!)),
+    ];
   });
 }
 

@@ -50,17 +50,19 @@ async function runAll(seeds: readonly string[], hours: number, keepGoing: boolea
   const startedAt = performance.now();
   let failed = 0;
   let virtualHours = 0;
+  let restores = 0;
   for (const [done, seed] of seeds.entries()) {
     if (done > 0 && done % 500 === 0) console.log(`${done} of ${seeds.length} seeds, ${failed} failed`);
     const result = await runSeed(seed, hours);
     virtualHours += result.virtualHours;
+    restores += result.restores;
     if (result.failure !== null) failed++;
     if (result.failure !== null || seeds.length <= 20) console.log(describeResult(result));
     if (result.failure !== null && !keepGoing) break;
   }
   const seconds = (performance.now() - startedAt) / 1000;
   console.log(
-    `${seeds.length} seeds, ${virtualHours.toFixed(0)} virtual hours in ${seconds.toFixed(1)} s: ${failed === 0 ? "all rules held" : `${failed} failed`}`,
+    `${seeds.length} seeds, ${virtualHours.toFixed(0)} virtual hours in ${seconds.toFixed(1)} s, ${restores} volumes restored: ${failed === 0 ? "all rules held" : `${failed} failed`}`,
   );
   if (failed > 0) process.exitCode = 1;
 }

@@ -7,7 +7,8 @@ import { bench, bringUpSteps, spec, step } from "./fixtures.ts";
 import { firstTree } from "./generate.ts";
 import { Simulation } from "./simulation.ts";
 import { WorldRules, type RuleContext, type Violation } from "./world-rules.ts";
-import type { Plan, PlanInput } from "../../reconciler/core/plan.ts";
+import { DONE } from "../../reconciler/sim/step.ts";
+import type { Action, Plan, PlanInput } from "../../reconciler/core/plan.ts";
 
 /** Rules that collect what is broken. */
 function watch(overrides: Partial<RuleContext> = {}): { rules: WorldRules; broken: string[] } {
@@ -16,13 +17,22 @@ function watch(overrides: Partial<RuleContext> = {}): { rules: WorldRules; broke
     nowMs: () => 1000,
     monotonicMs: () => 1000,
     keepForMs: () => 500,
+    reclaims: () => false,
     confirmedDead: () => false,
+    isWished: () => false,
+    isToPurge: () => false,
     capacityChanged: () => false,
     note: () => undefined,
     broken: (violation: Violation) => void broken.push(violation.rule),
     ...overrides,
   };
   return { rules: new WorldRules(context), broken };
+}
+
+/** Carries a step out, and says that it ended. */
+function carry(at: Awaited<ReturnType<typeof bench>>, rules: WorldRules, action: Action): void {
+  at.world.carryOut("a-1", action);
+  rules.stepEnded(at.world.state("a-1"), action, DONE);
 }
 
 it("sees an exclusive slot live twice", async () => {
@@ -42,8 +52,52 @@ it("sees an address used twice, and a volume purged too soon", async () => {
   expect(new Set(broken)).toEqual(new Set(["10 addresses"]));
   at.world.carryOut("a-1", step("createVolume", { volume: "data", filesystem: "ext4", sizeBytes: 1 }, { index: 3 }));
   at.world.carryOut("a-1", step("trashVolume", { volume: "data", commit: "c", trashedAtMs: 900 }, { index: 3 }));
-  at.world.carryOut("a-1", step("purgeVolume", { trashId: "web-3-data-900", trashedAtMs: 900 }, { index: 3 }));
+  carry(at, rules, step("purgeVolume", { trashId: "web-3-data-900", trashedAtMs: 900 }, { index: 3 }));
   expect(broken).toContain("5 volumes");
+});
+
+it("sees a volume purged that is to be restored, and lets one go that a person gave up", async () => {
+  const life = [
+    step("createVolume", { volume: "data", filesystem: "ext4", sizeBytes: 1 }),
+    step("trashVolume", { volume: "data", commit: "c", trashedAtMs: 1 }),
+    step("purgeVolume", { trashId: "web-0-data-1", trashedAtMs: 1 }),
+  ];
+  const cases: readonly [Partial<RuleContext>, string[]][] = [
+    [{}, []],
+    [{ isWished: () => true }, ["5 volumes"]],
+    [{ keepForMs: () => 5000 }, ["5 volumes"]],
+    [{ keepForMs: () => 5000, isToPurge: () => true }, []],
+  ];
+  for (const [overrides, expected] of cases) {
+    const { rules, broken } = watch(overrides);
+    const at = await bench({ witness: rules });
+    for (const action of life) carry(at, rules, action);
+    expect(broken).toEqual(expected);
+  }
+});
+
+it("sees a slot that finds other data on its host, unless it left or that came from the trash", async () => {
+  const { rules, broken } = watch();
+  const at = await bench({ witness: rules });
+  const begin = (generation: number): void => {
+    for (const action of bringUpSteps(spec({ volume: true }), { generation })) carry(at, rules, action);
+  };
+  const end = (generation: number, trashedAtMs: number): void => {
+    carry(at, rules, step("removeInstance", {}, { generation }));
+    carry(at, rules, step("trashVolume", { volume: "data", commit: "c", trashedAtMs }, { generation }));
+  };
+  begin(1);
+  end(1, 5);
+  rules.excuse("web/0");
+  begin(2);
+  expect(broken).toEqual([]);
+  end(2, 6);
+  carry(at, rules, step("restoreVolume", { volume: "data", trashId: "web-0-data-5", trashedAtMs: 5 }, { generation: 3 }));
+  begin(3);
+  expect(broken).toEqual([]);
+  end(3, 7);
+  begin(4);
+  expect(broken).toEqual(["5 volumes"]);
 });
 
 it("sees a step that is tried again and again without a pause", async () => {

@@ -9,6 +9,8 @@ export interface SeedResult {
   readonly events: number;
   readonly passes: number;
   readonly lives: number;
+  /** Volumes that came back from the trash. */
+  readonly restores: number;
   /** null: all rules held. */
   readonly failure: { readonly rule: string; readonly message: string } | null;
   /** The last things that happened. */
@@ -21,7 +23,7 @@ export async function runSeed(seed: string, hours: number): Promise<SeedResult> 
   const random = sim.random.fork("troubles");
   sim.start();
   const makeTrouble = someTroubles(random);
-  const everyMs = random.pick([30_000, 60_000, 120_000, 300_000]);
+  const everyMs = random.pick([15_000, 30_000, 60_000, 120_000, 300_000]);
   for (let leftMs = hours * 3_600_000; leftMs > 0;) {
     const pauseMs = Math.min(leftMs, -Math.log(1 - random.next()) * everyMs);
     leftMs -= Math.max(1, pauseMs);
@@ -33,8 +35,8 @@ export async function runSeed(seed: string, hours: number): Promise<SeedResult> 
   sim.life?.reconciler.kill();
   sim.world.close();
   const failure = sim.violation === null ? null : { rule: sim.violation.rule, message: sim.violation.message };
-  const { events, passes, lives } = sim.counts;
-  return { seed, virtualHours, events, passes, lives, failure, story: sim.story.slice(-40) };
+  const { events, passes, lives, restores } = sim.counts;
+  return { seed, virtualHours, events, passes, lives, restores, failure, story: sim.story.slice(-40) };
 }
 
 /** The result as people read it; with the story when it failed. */

@@ -4,10 +4,13 @@ import { check } from "../../reconciler/plan/check/check.ts";
 import { createDesiredBuilder } from "../../reconciler/plan/desired/builder.ts";
 import { createPlanner } from "../../reconciler/plan/planner.ts";
 import type { Manifests } from "../../reconciler/core/manifests.ts";
+import type { EventBody } from "../../reconciler/core/events.ts";
+import { slotKey, trashKey } from "../../reconciler/core/ids.ts";
 import type { Plan, PlanInput } from "../../reconciler/core/plan.ts";
 import { DEFAULT_OPTIONS } from "../../reconciler/run/options.ts";
 import type { Hosts, Journal } from "../../reconciler/run/ports.ts";
 import { createReconciler, type OperatorEvent, type Reconciler } from "../../reconciler/run/reconciler.ts";
+import { contentKey } from "../../reconciler/sim/host-state.ts";
 import { createRandom, type Random } from "../../reconciler/sim/random.ts";
 import { createVirtualClock, type VirtualClock } from "../../reconciler/sim/virtual-clock.ts";
 import { SimWorld } from "../../reconciler/sim/world.ts";
@@ -42,14 +45,22 @@ export class Simulation {
   readonly rules: WorldRules;
   /** The last things that happened, newest last. */
   readonly story: string[] = [];
+  /** What was ever committed, newest last. */
+  readonly trees: Tree[] = [];
   /** Hosts an operator ever declared dead. */
   readonly declaredDead = new Set<string>();
+  /** Entries of the trash that an operator ever let be destroyed, by trashKey. */
+  readonly toPurge = new Set<string>();
+  /** What operators want back, by trashKey: what it holds. */
+  readonly wanted = new Map<string, string | undefined>();
   /** The last fault is over. */
   over = false;
   life: Life | null = null;
   violation: Violation | null = null;
-  counts = { events: 0, lives: 0, passes: 0, applies: 0, plansWithWork: 0 };
+  counts = { events: 0, lives: 0, passes: 0, applies: 0, plansWithWork: 0, restores: 0 };
   #journal: Journal = openMemoryJournal();
+  /** Where slots were placed last. */
+  readonly #homes = new Map<string, string>();
   /** Passes in a row that wrote to the journal without any step. */
   #idle = 0;
   #jump = { byMs: 0, atMs: 0 };
@@ -59,8 +70,11 @@ export class Simulation {
     this.rules = new WorldRules({
       nowMs: () => this.#latestNowMs(),
       monotonicMs: () => this.clock.monotonic(),
-      keepForMs: (host) => this.#keepForMs(host),
+      keepForMs: (host) => parseDuration(this.#trashOf(host)?.keepFor ?? "0s") ?? 0,
+      reclaims: (host) => this.#trashOf(host)?.reclaim === "when-full",
       confirmedDead: (host) => this.declaredDead.has(host),
+      isWished: (host, trashId) => this.life?.reconciler.view().memory.restores.get(trashKey(host, trashId))?.lostAtMs === null,
+      isToPurge: (host, trashId) => this.toPurge.has(trashKey(host, trashId)),
       capacityChanged: () => false,
       note: (line) => this.note(line),
       broken: (violation) => this.broken(violation),
@@ -73,6 +87,7 @@ export class Simulation {
   /** Commits a tree if it is valid; its machines are there before it. */
   commit(tree: Tree, what: string): boolean {
     if (!this.repository.commit(tree)) return false;
+    this.trees.push(tree);
     this.note(`commit ${this.repository.desired!.revision.commit}: ${what}`);
     this.world.define(this.repository.desired!.hosts);
     return true;
@@ -124,6 +139,7 @@ export class Simulation {
       if (!life.ended) this.broken(new Violation("the reconciler gave up", error.stack ?? error.message));
     });
     life.reconciler.onEvent((event) => {
+      if (event.type === "journalled") this.#journalled(event.event);
       if (event.type === "passed") this.#passed(event.result.plan, event.result.violations);
     });
     life.reconciler.start();
@@ -146,6 +162,8 @@ export class Simulation {
   /** The journal's file is gone: the next process starts with none. */
   loseJournal(): void {
     this.kill("and its journal is lost");
+    this.wanted.clear();
+    this.rules.excuseAll();
     this.#journal = openMemoryJournal();
   }
 
@@ -153,12 +171,45 @@ export class Simulation {
   tell(event: OperatorEvent): boolean {
     try {
       this.life?.reconciler.record(event);
+      if (this.life !== null) this.#remember(event);
       this.note(`operator: ${JSON.stringify(event)}`);
       return this.life !== null;
     } catch (error) {
       if ((error as Error).name !== "JournalError" && (error as Error).name !== "Killed") throw error;
       return false;
     }
+  }
+
+  /** What an operator said of the trash, so that what comes of it can be judged. */
+  #remember(event: OperatorEvent): void {
+    if (event.type === "purge.asked") this.toPurge.add(trashKey(event.purge.host, event.purge.trashId));
+    if (event.type === "restore.asked") {
+      const { host, trashId } = event.restore;
+      this.wanted.set(trashKey(host, trashId), this.world.state(host).contents.get(contentKey({ trashId })));
+    }
+    if (event.type === "restore.cancelled") this.wanted.delete(trashKey(event.host, event.trashId));
+  }
+
+  /** A slot that leaves its host, or ends a restore half done, may begin with other data; what was restored is what was wanted. */
+  #journalled(event: EventBody): void {
+    if (event.type === "slot.retired") this.rules.excuse(slotKey(event.set, event.index));
+    if (event.type === "slot.placed" || event.type === "slot.adopted") this.#placed(slotKey(event.set, event.index), event.claim.host);
+    if (event.type !== "restore.ended") return;
+    const key = trashKey(event.host, event.trashId);
+    const wanted = this.wanted.get(key);
+    this.wanted.delete(key);
+    if (event.outcome === "done") this.counts.restores++;
+    if (event.outcome !== "done" || wanted === undefined) return this.rules.excuse(slotKey(event.set, event.index));
+    const volumes = [...(this.world.state(event.host).slots.get(slotKey(event.set, event.index))?.volumes.values() ?? [])];
+    if (!volumes.some((volume) => this.world.state(event.host).contents.get(contentKey(volume)) === wanted))
+      this.broken(
+        new Violation("5 volumes", `${slotKey(event.set, event.index)} has its volume back from ${key}, and not the data ${wanted}`),
+      );
+  }
+
+  #placed(slot: string, host: string): void {
+    if (this.#homes.get(slot) !== host) this.rules.excuse(slot);
+    this.#homes.set(slot, host);
   }
 
   #passed(plan: Plan | null, violations: readonly { readonly code: string; readonly text: string }[]): void {
@@ -204,11 +255,9 @@ export class Simulation {
     };
   }
 
-  #keepForMs(host: string): number {
-    for (const pool of this.repository.tree.pools.values()) {
-      if (pool.spec.hosts.some((candidate) => candidate.name === host)) return parseDuration(pool.spec.storage!.trash!.keepFor!) ?? 0;
-    }
-    return 0;
+  #trashOf(host: string): { readonly keepFor?: string; readonly reclaim?: string } | undefined {
+    const pools = [...this.repository.tree.pools.values()];
+    return pools.find(({ spec }) => spec.hosts.some((candidate) => candidate.name === host))?.spec.storage?.trash;
   }
 }
 

@@ -119,6 +119,16 @@ describe("steps of a simulated host", () => {
     expect(trash).toMatchObject([{ id: "web-0-data-7", sizeBytes: 2 * GIB }]);
   });
 
+  it("does not trash what came back when a step that trashed it once is delivered again", async () => {
+    const at = await bench();
+    codes(at, ...bringUpSteps(spec({ volume: true })), step("removeInstance", {}));
+    const trash = (trashedAtMs: number) => step("trashVolume", { volume: "data", commit: "c", trashedAtMs }, { generation: 2 });
+    codes(at, trash(5), step("createVolume", { volume: "data", filesystem: "ext4", sizeBytes: GIB }, { generation: 2 }), trash(6));
+    codes(at, step("restoreVolume", { volume: "data", trashId: "web-0-data-5", trashedAtMs: 5 }, { generation: 3 }));
+    expect(codes(at, trash(6))).toEqual(["done"]);
+    expect(observe(at.world.state("a-1"))).toMatchObject({ volumes: [{ name: "data" }], trash: [{ id: "web-0-data-6" }] });
+  });
+
   it("refuses reservations above capacity, on start and in place", async () => {
     const at = await bench();
     for (const index of [0, 1]) codes(at, ...bringUpSteps(spec({ memoryGiB: 3 }), { index }));

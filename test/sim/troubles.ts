@@ -1,3 +1,8 @@
+import { cancelEvent, purgeEvent, restoreEvent, trashRows } from "../../reconciler/api/trash.ts";
+import type { Picture } from "../../reconciler/api/rows.ts";
+import type { CountRule } from "../../reconciler/core/desired.ts";
+import { UserError } from "../../reconciler/core/errors/user-error.ts";
+import type { OperatorEvent } from "../../reconciler/run/reconciler.ts";
 import type { Random } from "../../reconciler/sim/random.ts";
 import type { Fault } from "../../reconciler/sim/faults.ts";
 import { edit } from "./generate.ts";
@@ -14,6 +19,10 @@ const TROUBLES: readonly (readonly [number, Trouble])[] = [
   [4, setHostState],
   [6, declareDead],
   [5, confirm],
+  [3, revert],
+  [8, restore],
+  [2, cancelRestore],
+  [1, purge],
   [12, faultOnHost],
   [3, cutSeveral],
   [4, crashInstance],
@@ -24,9 +33,15 @@ const TROUBLES: readonly (readonly [number, Trouble])[] = [
   [4, crashHost],
 ];
 
+/** In every third seed or so people are busy with volumes. */
+const ABOUT_DATA: ReadonlySet<Trouble> = new Set([revert, restore, cancelRestore, purge]);
+
 /** The troubles of one seed: most kinds, the loss of the journal seldom, so that each seed has its own climate. */
 export function someTroubles(random: Random): (sim: Simulation) => void {
-  const chosen = TROUBLES.filter(([, trouble]) => random.chance(trouble === loseJournal ? 0.25 : trouble === commit ? 1 : 0.75));
+  const times = random.chance(0.35) ? 6 : 1;
+  const chosen = TROUBLES.filter(([, trouble]) => random.chance(trouble === loseJournal ? 0.25 : trouble === commit ? 1 : 0.75)).map(
+    ([weight, trouble]) => [ABOUT_DATA.has(trouble) ? weight * times : weight, trouble] as const,
+  );
   const total = chosen.reduce((sum, [weight]) => sum + weight, 0);
   return (sim) => {
     let draw = random.next() * total;
@@ -46,6 +61,12 @@ export function commit(sim: Simulation, random: Random): void {
     whats.push(next.what);
   }
   sim.commit(tree, whats.join(", "));
+}
+
+/** The Sets of an earlier commit again: what was removed comes back, what was added goes. */
+function revert(sim: Simulation, random: Random): void {
+  const { sets } = random.pick(sim.trees.slice(-6));
+  sim.commit({ ...sim.repository.tree, sets }, "the Sets of an earlier commit");
 }
 
 /** Operators take machines out of a pool that are drained, or declared dead. */
@@ -113,6 +134,63 @@ export function sayDead(sim: Simulation, host: string): void {
 export function confirm(sim: Simulation): void {
   const held = sim.life?.reconciler.view().pass?.plan?.held ?? [];
   for (const hash of new Set(held.map((entry) => entry.hash))) sim.tell({ type: "destroys.confirmed", hash, who: "op" });
+}
+
+/** What a person sees of the fleet, as the verbs do; null while no reconciler runs. */
+export function pictureOf(sim: Simulation): Picture | null {
+  const view = sim.life?.reconciler.view();
+  const { input, plan = null } = view?.pass ?? {};
+  if (view === undefined || input === undefined || plan === null) return null;
+  const { memory, fleet, desired } = view;
+  const now = { nowMs: sim.clock.now(), monotonicMs: sim.clock.monotonic(), memory, fleet, desired: desired ?? input.desired };
+  return { input: { ...input, ...now }, plan, headProblems: [] };
+}
+
+/** Says what `say` makes of the picture; a refusal is what a person would read. */
+function sayOf(sim: Simulation, say: (picture: Picture) => OperatorEvent | null): void {
+  const picture = pictureOf(sim);
+  if (picture === null) return;
+  try {
+    const event = say(picture);
+    if (event !== null) sim.tell(event);
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+    sim.note(`operator is told: ${error.message} [${error.code}]`);
+  }
+}
+
+/** Mostly into a slot that is wanted, be it another Set's; else to where it was. */
+function restore(sim: Simulation, random: Random): void {
+  sayOf(sim, (picture) => {
+    const rows = trashRows(picture).filter((row) => row.restore === null || random.chance(0.05));
+    if (rows.length === 0) return null;
+    const { id } = random.pick(rows);
+    const sets = [...sim.repository.desired!.sets.values()].filter(({ needs, count }) => needs.includes("lvm") && greatest(count) > 0);
+    const set = sets.length === 0 || random.chance(0.25) ? null : random.pick(sets);
+    const to = set === null ? null : `${set.name}/${random.integer(0, greatest(set.count) - 1)}`;
+    return restoreEvent(picture, { id, to, replace: random.chance(0.7), who: "op", why: "" });
+  });
+}
+
+function greatest(count: CountRule): number {
+  return count.kind === "fixed" ? count.replicas : count.max;
+}
+
+function cancelRestore(sim: Simulation, random: Random): void {
+  sayOf(sim, (picture) => {
+    const rows = trashRows(picture).filter((row) => row.restore !== null);
+    if (rows.length === 0) return null;
+    const { id, restore } = random.pick(rows);
+    sim.rules.excuse(restore!.slot);
+    return cancelEvent(picture, { id, who: "op", why: "" });
+  });
+}
+
+function purge(sim: Simulation, random: Random): void {
+  sayOf(sim, (picture) => {
+    const rows = trashRows(picture);
+    return rows.length === 0 ? null : purgeEvent(picture, { id: random.pick(rows).id, who: "op", why: "" });
+  });
 }
 
 function faultOnHost(sim: Simulation, random: Random): void {

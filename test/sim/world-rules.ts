@@ -1,7 +1,8 @@
 import { slotKey } from "../../reconciler/core/ids.ts";
+import type { TrashedVolume } from "../../reconciler/core/observation.ts";
 import type { Action } from "../../reconciler/core/plan.ts";
 import { RESOURCE_NAMES } from "../../reconciler/core/resources.ts";
-import { isLive, reserved, type SimHost, type SimInstance, type Table } from "../../reconciler/sim/host-state.ts";
+import { contentKey, isLive, reserved, type SimHost, type SimInstance, type Table } from "../../reconciler/sim/host-state.ts";
 import type { Verdict } from "../../reconciler/sim/step.ts";
 import type { SimWitness } from "../../reconciler/sim/world.ts";
 
@@ -19,14 +20,25 @@ export class Violation extends Error {
 /** Failures of one step within 10 s; deliveries may be doubled, so a few more than backoff alone would make. */
 const MOST_TRIES = 12;
 
+/** An entry that was in the trash, and what it held. */
+interface Left {
+  readonly entry: TrashedVolume;
+  readonly content: string | undefined;
+}
+
 /** What the rules can't see in the world itself. */
 export interface RuleContext {
   nowMs(): number;
   monotonicMs(): number;
   /** How long a host's trash is kept, milliseconds. */
   keepForMs(host: string): number;
+  /** The oldest of the host's trash may go before its time where a volume has no room. */
+  reclaims(host: string): boolean;
   /** An operator said that the host is off for good; what it does when it comes back is not the reconciler's. */
   confirmedDead(host: string): boolean;
+  /** An operator wants the entry back, or destroyed before its time. */
+  isWished(host: string, trashId: string): boolean;
+  isToPurge(host: string, trashId: string): boolean;
   /** A commit changed the host's capacity, so what was reserved may be over it. */
   capacityChanged(host: string): boolean;
   /** Adds a line to the story. */
@@ -41,7 +53,15 @@ export interface RuleContext {
 export class WorldRules implements SimWitness {
   readonly #context: RuleContext;
   readonly #hostsOf = new Map<string, Set<SimHost>>();
-  readonly #trash = new Map<string, number>();
+  readonly #trash = new Map<string, Left>();
+  /** Entries that left the trash and were not found elsewhere yet. */
+  readonly #leaving: Left[] = [];
+  /** What slots last ran with: a slot that stays on its host finds its data there. */
+  readonly #ran = new Map<string, { readonly host: string; readonly contents: ReadonlyMap<string, string | undefined> }>();
+  /** Slots that may begin anew with other data: they left their host, or were given up, since they last ran. */
+  readonly #excused = new Set<string>();
+  /** Contents that ever came back from the trash. */
+  readonly #restored = new Set<string>();
   /** Volumes that left their slot and did not appear in the trash yet. */
   readonly #missing = new Set<string>();
   readonly #holders = new Map<string, Map<string, SimHost>>();
@@ -56,6 +76,7 @@ export class WorldRules implements SimWitness {
     const what = `${action.kind} ${slotKey(action.set, action.index)} g${action.generation} on ${host.name}`;
     this.#context.note(`${what}: ${verdict.outcome}${verdict.code === "" ? "" : ` ${verdict.code} (${verdict.message})`}`);
     for (const volume of this.#missing) this.#break("5 volumes", `after ${what} volume ${volume} is neither in its slot nor in the trash`);
+    for (const entry of this.#leaving.splice(0)) this.#judgeLeft(host, action, entry);
     if (verdict.outcome === "done") this.#failing.delete(what);
     else this.#countFailure(what, verdict.code);
     if (verdict.code === "no-capacity" && !this.#context.capacityChanged(host.name)) {
@@ -68,6 +89,16 @@ export class WorldRules implements SimWitness {
     else if (table === "host" && key === "powered") this.#powerChanged(host);
     else if (table === "trash") this.#trashChanged(host, key);
     else if (table === "volume") this.#volumeChanged(host, key);
+  }
+
+  /** The slot may begin anew with other data. */
+  excuse(slot: string): void {
+    this.#excused.add(slot);
+  }
+
+  /** Every slot may: nobody knows any more what was to be restored. */
+  excuseAll(): void {
+    for (const slot of this.#ran.keys()) this.#excused.add(slot);
   }
 
   /** Live Instances of a slot, wherever they are. */
@@ -103,6 +134,7 @@ export class WorldRules implements SimWitness {
     this.#checkTwins(slot);
     this.#checkAddresses(host, slot);
     this.#checkCapacity(host);
+    this.#checkContents(host, slot);
   }
 
   #powerChanged(host: SimHost): void {
@@ -157,17 +189,58 @@ export class WorldRules implements SimWitness {
     }
   }
 
-  /** 5: what leaves the trash was there long enough. */
+  /** 5: where an entry of the trash went is judged at the end of the step. */
   #trashChanged(host: SimHost, id: string): void {
     const key = `${host.name} ${id}`;
     const entry = host.trash.get(id);
-    if (entry !== undefined) {
-      this.#trash.set(key, entry.trashedAtMs);
-      this.#missing.delete(`${host.name} ${entry.set}/${entry.index}/${entry.name}`);
+    if (entry === undefined) {
+      this.#leaving.push(this.#trash.get(key)!);
+      this.#trash.delete(key);
       return;
     }
-    const ageMs = this.#context.nowMs() - (this.#trash.get(key) ?? 0);
-    if (ageMs < this.#context.keepForMs(host.name)) this.#break("5 volumes", `${id} on ${host.name} was purged after ${ageMs} ms`);
+    this.#trash.set(key, { entry, content: host.contents.get(contentKey({ trashId: id })) });
+    this.#missing.delete(`${host.name} ${entry.set}/${entry.index}/${entry.name}`);
+  }
+
+  /** 5: what left the trash was there long enough, or a person said so; or it is the volume that a person wanted back. */
+  #judgeLeft(host: SimHost, action: Action, { entry, content }: Left): void {
+    const { id, trashedAtMs } = entry;
+    const wished = this.#context.isWished(host.name, id);
+    if (action.kind === "restoreVolume") {
+      const { set, index, volume: name } = action;
+      const restored = host.contents.get(contentKey({ set, index, name }));
+      if (content === undefined || restored !== content)
+        this.#break("5 volumes", `${id} on ${host.name} held ${content}, restored is ${restored}`);
+      else this.#restored.add(content);
+      return;
+    }
+    const ageMs = this.#context.nowMs() - trashedAtMs;
+    if (wished) this.#break("5 volumes", `${id} on ${host.name} was purged though it is to be restored`);
+    if (ageMs >= this.#context.keepForMs(host.name) || this.#context.isToPurge(host.name, id)) return;
+    const older = [...host.trash.values()].find(
+      (other) => other.kind === "lvm" && other.trashedAtMs < trashedAtMs && !this.#context.isWished(host.name, other.id),
+    );
+    if (!this.#context.reclaims(host.name) || entry.kind !== "lvm")
+      this.#break("5 volumes", `${id} on ${host.name} was purged after ${ageMs} ms`);
+    else if (older !== undefined) this.#break("5 volumes", `${id} on ${host.name} made room while ${older.id}, which is older, stays`);
+  }
+
+  /** 5: a slot that stays on its host has the data there that it had, or what was restored for it. */
+  #checkContents(host: SimHost, slot: string): void {
+    for (const instance of host.slots.get(slot)?.instances.values() ?? []) {
+      if (!isLive(host, instance)) continue;
+      const volumes = host.slots.get(slot)!.volumes;
+      // A volume of another kind is another volume.
+      const contents = new Map([...volumes].map(([name, volume]) => [`${volume.kind} ${name}`, host.contents.get(contentKey(volume))]));
+      const before = this.#ran.get(slot);
+      this.#ran.set(slot, { host: host.name, contents });
+      const other = [...contents].find(([name, content]) => before?.contents.has(name) === true && before.contents.get(name) !== content);
+      // An excuse holds until it was needed: the slot may run on for a while before it leaves.
+      if (other === undefined || this.#excused.delete(slot) || before!.host !== host.name) continue;
+      const [name, content] = other;
+      if (this.#restored.has(content!)) continue;
+      this.#break("5 volumes", `${slot} had ${before!.contents.get(name)} in volume ${name} on ${host.name} and has ${content} now`);
+    }
   }
 
   /** 5: a volume that goes, goes to the trash: judged at the end of the step. */

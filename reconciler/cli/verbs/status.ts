@@ -2,7 +2,7 @@ import { statusReport } from "../../api/report.ts";
 import type { StatusReport, WaitRow } from "../../api/types.ts";
 import { heldSentence, plural, shortCommit } from "../../plan/render.ts";
 import { followDaemon } from "../client.ts";
-import { holdColumns, PROBLEM_COLUMNS, roughDuration, WAIT_COLUMNS } from "../columns.ts";
+import { holdColumns, PROBLEM_COLUMNS, RESTORE_COLUMNS, roughDuration, WAIT_COLUMNS } from "../columns.ts";
 import { UserError } from "../../core/errors/user-error.ts";
 import { createLivePrinter } from "../live.ts";
 import { readFleet } from "../read.ts";
@@ -55,9 +55,10 @@ async function printReport(terminal: Terminal, report: StatusReport): Promise<vo
   if (report.tasks.length > MOST_TASKS) line("", `and ${plural(report.tasks.length - MOST_TASKS, "more Task")}; see: setpoint trace`);
   for (const held of report.held) line("to confirm", `${heldSentence(held)}; go on with: setpoint confirm ${held.hash}`);
   await printTable(out, report.holds, holdColumns(nowMs));
+  await printTable(out, report.restores, RESTORE_COLUMNS);
   await printTable(out, untoldWaits(report).slice(0, MOST_WAITS), WAIT_COLUMNS);
-  // Destroys over budget were told above, with the command that lets them go on.
-  const problems = report.problems.filter((problem) => problem.code !== "over-budget");
+  // Destroys over budget were told above, with the command that lets them go on, and restores with what they wait for.
+  const problems = report.problems.filter(({ code }) => code !== "over-budget" && code !== "restore-waits" && code !== "restore-lost");
   await printTable(out, problems, PROBLEM_COLUMNS);
 }
 

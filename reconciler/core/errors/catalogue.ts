@@ -8,6 +8,7 @@ import { MANIFEST_ERRORS } from "./manifests.ts";
 import { PLAN_ERRORS } from "./plan.ts";
 import { RUN_ERRORS } from "./run.ts";
 import { STORE_ERRORS } from "./store.ts";
+import { TRASH_ERRORS } from "./trash.ts";
 
 /** Every code a message can carry. */
 export const ERRORS: Readonly<Record<string, ErrorEntry>> = {
@@ -15,6 +16,7 @@ export const ERRORS: Readonly<Record<string, ErrorEntry>> = {
   ...DESIRED_ERRORS,
   ...GIT_ERRORS,
   ...STORE_ERRORS,
+  ...TRASH_ERRORS,
   ...PLAN_ERRORS,
   ...RUN_ERRORS,
   ...HOST_ERRORS,

@@ -42,6 +42,10 @@ export const PLAN_ERRORS = {
     what: "A plan destroys more in one pool and zone than the pool's `budget` allows; these destroys are held, all else goes on.",
     fix: "Look at `setpoint plan`; if you mean it, confirm with the hash from the message: `setpoint confirm HASH`.",
   },
+  "volume-shrink": {
+    what: "A Set asks for a smaller logical volume than a slot has. The volume stays as it is: making a file system smaller can lose data.",
+    fix: "Write the present size. To get a smaller one: save the data, give the volume another name in the Set, and restore the data there; the old volume goes to the trash.",
+  },
   "wait.stalled": {
     what: "A slot failed too often with the same input, so it is not tried again until its input changes.",
     fix: "See the last failure in the message or with `setpoint explain SET/INDEX`, and commit a Set that mends it.",

@@ -55,6 +55,13 @@ function attribute(event: JournalEvent, openTasks: Map<string, string>, actions:
       return event.hold.scope === "set" ? { set: event.hold.name, taskId: null } : NOBODY;
     case "hold.released":
       return event.scope === "set" ? { set: event.name, taskId: null } : NOBODY;
+    case "restore.asked":
+      return { set: event.restore.to.set, taskId: null };
+    case "restore.ended":
+      return { set: event.set, taskId: openTasks.get(event.set) ?? null };
+    case "restore.cancelled":
+    case "purge.asked":
+    case "purge.ended":
     case "revision.accepted":
     case "revision.rejected":
     case "host.inventoried":

@@ -7,6 +7,7 @@ import { checkDestroys } from "./destroys.ts";
 import { readFleet } from "./facts.ts";
 import { checkGraph } from "./graph.ts";
 import { checkOrder } from "./order.ts";
+import { checkRestores } from "./restores.ts";
 import { checkStarts } from "./starts.ts";
 import type { Violation } from "./violation.ts";
 
@@ -20,12 +21,13 @@ export function check(input: PlanInput, plan: Plan): readonly Violation[] {
   const facts = readFleet(input, plan);
   return [
     ...checkGraph(plan),
-    ...checkClaims(plan, facts),
+    ...checkClaims(input, plan, facts),
     ...checkCreates(input, plan, facts),
     ...checkStarts(input, plan, facts),
     ...checkAddresses(input, plan, facts),
     ...checkOrder(input, plan, facts),
+    ...checkRestores(input, plan, facts),
     ...checkDestroys(input, plan, facts),
-    ...checkCapacity(input, plan),
+    ...checkCapacity(input, plan, facts),
   ];
 }

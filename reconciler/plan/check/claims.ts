@@ -1,8 +1,9 @@
 import { slotKey } from "../../core/ids.ts";
 import type { Claim } from "../../core/memory.ts";
-import type { Action, Plan } from "../../core/plan.ts";
+import type { Action, Plan, PlanInput } from "../../core/plan.ts";
 import { RESOURCE_NAMES } from "../../core/resources.ts";
 import type { FleetReading } from "./facts.ts";
+import { isReplaced } from "./restores.ts";
 import type { Violation } from "./violation.ts";
 
 /** Steps toward the Instance a slot is to live on. */
@@ -25,7 +26,7 @@ type Building = Extract<
  * Capacity, addresses and what may run twice are judged by claims: so what is built is what is claimed, and what is taken down
  * is nothing that a slot is to live on.
  */
-export function checkClaims(plan: Plan, facts: FleetReading): Violation[] {
+export function checkClaims(input: PlanInput, plan: Plan, facts: FleetReading): Violation[] {
   const violations: Violation[] = [];
   for (const action of plan.actions) {
     const claim = facts.claims.after(action.set, action.index);
@@ -35,8 +36,11 @@ export function checkClaims(plan: Plan, facts: FleetReading): Violation[] {
         if (claim?.host === action.host && claim.generation === action.generation) violations.push(needed(action));
         break;
       case "detachPort":
-      case "trashVolume":
         if (claim?.host === action.host) violations.push(needed(action));
+        break;
+      case "trashVolume":
+        if (claim?.host === action.host && !facts.isUnwanted(action) && !isReplaced(input, plan, action, facts))
+          violations.push(needed(action));
         break;
       case "createVolume":
       case "restoreVolume":

@@ -52,7 +52,7 @@ function claimsBySet(plan: Plan, type: Claiming["type"]): Map<string, Claiming[]
 
 /** What is made on a host, or made anew, is for a slot that the Set wants, by the Set's present spec. */
 function checkWanted(input: PlanInput, action: Action, totalOf: (set: DesiredSet) => number): Violation[] {
-  const makes = action.kind === "createVolume" || action.kind === "attachPort";
+  const makes = action.kind === "createVolume" || action.kind === "restoreVolume" || action.kind === "attachPort";
   if (!makes && !("spec" in action)) return [];
   const what = `${action.kind} of ${slotKey(action.set, action.index)}`;
   const set = input.desired.sets.get(action.set);

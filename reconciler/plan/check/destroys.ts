@@ -1,10 +1,11 @@
 import type { EventBody } from "../../core/events.ts";
-import { slotKey } from "../../core/ids.ts";
-import type { Claim } from "../../core/memory.ts";
+import { slotKey, trashKey } from "../../core/ids.ts";
+import type { Claim, TrashEntry } from "../../core/memory.ts";
 import type { Action, ActionKind, Plan, PlanInput } from "../../core/plan.ts";
 import { destroysHash } from "../budget.ts";
 import type { Violation } from "./violation.ts";
 import type { FleetReading } from "./facts.ts";
+import { checkReclaim } from "./reclaim.ts";
 
 const DESTROYING: ReadonlySet<ActionKind> = new Set(["stopInstance", "removeInstance", "detachPort", "trashVolume", "purgeVolume"]);
 
@@ -18,22 +19,37 @@ export function checkDestroys(input: PlanInput, plan: Plan, facts: FleetReading)
     if (input.destroysFrozen !== null) violations.push({ code: "frozen", text: `${text} although ${input.destroysFrozen}` });
     if (pool !== undefined && facts.braked().has(pool) && action.kind !== "purgeVolume")
       violations.push({ code: "brake", text: `${text} while pool ${pool} is braked` });
-    if (action.kind === "purgeVolume") violations.push(...checkPurge(input, facts, action));
   }
-  return [...violations, ...checkMoves(input, plan, facts), ...checkBudget(input, plan, facts)];
+  return [...violations, ...checkPurges(input, plan, facts), ...checkMoves(input, plan, facts), ...checkBudget(input, plan, facts)];
 }
 
-function checkPurge(
-  input: PlanInput,
-  facts: FleetReading,
-  { host, trashId, trashedAtMs }: Extract<Action, { kind: "purgeVolume" }>,
-): Violation[] {
-  const entry = input.fleet.get(host)?.observation?.trash.find((candidate) => candidate.id === trashId);
-  const pool = input.desired.pools.get(facts.hosts.get(host)?.pool ?? "");
-  if (entry === undefined || entry.trashedAtMs !== trashedAtMs || pool === undefined)
-    return [{ code: "purge", text: `purge of ${trashId} on ${host}, which is not in its trash` }];
-  const expired = entry.trashedAtMs + pool.storage.trashKeepForMs <= input.nowMs;
-  return expired ? [] : [{ code: "purge", text: `purge of ${trashId} on ${host} before it expired` }];
+/** Purges are of what is in the trash and expired, was let go by a person, or makes room in a pool that says so; never of what is to be restored. */
+function checkPurges(input: PlanInput, plan: Plan, facts: FleetReading): Violation[] {
+  const violations: Violation[] = [];
+  const early = new Map<string, Purge[]>();
+  for (const action of plan.actions) {
+    if (action.kind !== "purgeVolume") continue;
+    const { host, trashId, trashedAtMs } = action;
+    const entry = input.fleet.get(host)?.observation?.trash.find((candidate) => candidate.id === trashId);
+    const pool = input.desired.pools.get(facts.hosts.get(host)?.pool ?? "");
+    if (entry === undefined || entry.trashedAtMs !== trashedAtMs || pool === undefined)
+      violations.push({ code: "purge", text: `purge of ${trashId} on ${host}, which is not in its trash` });
+    else if (isMeant(input.memory.restores, action))
+      violations.push({ code: "purge", text: `purge of ${trashId} on ${host}, which is to be restored` });
+    else if (isMeant(input.memory.purges, action)) continue;
+    else if (entry.trashedAtMs + pool.storage.trashKeepForMs <= input.nowMs) continue;
+    else if (pool.storage.trashReclaim === "when-full") early.set(host, [...(early.get(host) ?? []), action]);
+    else violations.push({ code: "purge", text: `purge of ${trashId} on ${host} before it expired` });
+  }
+  for (const [host, purges] of early) violations.push(...checkReclaim(input, plan, facts, host, purges));
+  return violations;
+}
+
+type Purge = Extract<Action, { kind: "purgeVolume" }>;
+
+/** A person said something of this very entry. */
+function isMeant(said: ReadonlyMap<string, TrashEntry>, { host, trashId, trashedAtMs }: Purge): boolean {
+  return said.get(trashKey(host, trashId))?.trashedAtMs === trashedAtMs;
 }
 
 /** A braked pool's silence is no reason to start a slot elsewhere that may live where it was. */
@@ -67,7 +83,7 @@ function checkBudget(input: PlanInput, plan: Plan, facts: FleetReading): Violati
   }
   const inZone = new Map<string, number>();
   for (const event of plan.intents) {
-    const claim = givenUp(input, facts, event);
+    const claim = givenUp(input, plan, facts, event);
     if (claim === null || agreed.has(`${slotKey(claim.set, claim.index)}@${claim.generation}`)) continue;
     const host = facts.isConfirmedDead(claim.host) && !facts.isFresh(claim.host) ? undefined : facts.hosts.get(claim.host);
     if (host === undefined) continue;
@@ -102,16 +118,27 @@ function livingIn(input: PlanInput, facts: FleetReading, zone: string): number {
   return living.size;
 }
 
-/** The claim that an event gives up for good: the slot's own, or one whose volumes go to the trash when the slot leaves its host. */
-function givenUp(input: PlanInput, facts: FleetReading, event: EventBody): (Claim & Slot) | null {
+/**
+ * The claim that an event gives up for good: the slot's own, or one whose volumes go to the trash when the slot leaves its host, or stays
+ * there with others.
+ */
+function givenUp(input: PlanInput, plan: Plan, facts: FleetReading, event: EventBody): (Claim & Slot) | null {
   if (event.type !== "slot.retired" && event.type !== "slot.placed") return null;
   const { set, index } = event;
   const before = facts.claims.before(set, index);
   if (before === null) return null;
   const claim = { ...before, set, index };
   if (event.type === "slot.retired") return before.generation === event.generation ? claim : null;
-  const volumes = before.host === event.claim.host ? [] : (input.fleet.get(before.host)?.observation?.volumes ?? []);
-  return volumes.some((volume) => volume.set === set && volume.index === index) ? claim : null;
+  const shown = (input.fleet.get(before.host)?.observation?.volumes ?? []).filter((volume) => volume.set === set && volume.index === index);
+  const stays = before.host === event.claim.host;
+  const goes = (volume: string): boolean =>
+    facts.isUnwanted({ host: before.host, set, index, volume }) ||
+    plan.actions.some(
+      (step) =>
+        step.kind === "trashVolume" && step.host === before.host && step.volume === volume && step.set === set && step.index === index,
+    );
+  const lost = shown.filter(({ kind, name }) => kind === "lvm" && (!stays || goes(name)));
+  return lost.length > 0 ? claim : null;
 }
 
 interface Slot {

@@ -20,6 +20,8 @@ export interface FleetReading {
   braked(): ReadonlySet<string>;
   /** The host's fresh report shows no Instance of the generation, and that the host would refuse to start one. */
   isProvenGone(host: string, set: string, index: number, generation: number): boolean;
+  /** The Set has no volume of that name and of the kind that the host shows: what the slot has there is left over from an earlier manifest. */
+  isUnwanted(volume: { readonly host: string; readonly set: string; readonly index: number; readonly volume: string }): boolean;
   /** Every generation of a slot that may be alive somewhere: claimed or seen, before the plan. */
   aliveOf(set: string, index: number): readonly Alive[];
 }
@@ -49,6 +51,12 @@ export function readFleet(input: PlanInput, plan: Plan): FleetReading {
       if (observation === null) return false;
       const shown = observation.instances.some((other) => other.set === set && other.index === index && other.generation === generation);
       return !shown && (observation.floors[slotKey(set, index)] ?? 1) > generation;
+    },
+    isUnwanted: ({ host, set, index, volume }) => {
+      const shown = freshObservation(input, host, poolOf(input, hosts, host))?.volumes ?? [];
+      const kinds = shown.filter((it) => it.set === set && it.index === index && it.name === volume).map(({ kind }) => kind);
+      const wanted = input.desired.sets.get(set)?.template.volumes;
+      return wanted !== undefined && kinds.length > 0 && !wanted.some((it) => it.name === volume && kinds.some((kind) => kind === it.kind));
     },
     braked: lazy(() => brakedPools(input, isFresh, isConfirmedDead)),
     aliveOf: (set, index) => {

@@ -1,7 +1,7 @@
 import { slotKey } from "../../core/ids.ts";
 import type { Action, Plan, PlanInput } from "../../core/plan.ts";
 import type { Violation } from "./violation.ts";
-import type { FleetReading } from "./facts.ts";
+import type { Alive, FleetReading } from "./facts.ts";
 import { isAfter } from "./graph.ts";
 
 type Start = Extract<Action, { kind: "startInstance" }>;
@@ -31,27 +31,30 @@ function isHeld(input: PlanInput, action: Action, facts: FleetReading): boolean 
 
 /** Every other generation of an exclusive slot is gone for certain before this one starts. */
 function checkAlone(plan: Plan, start: Start, facts: FleetReading): Violation[] {
-  const stopTimeoutMs = Math.max(0, ...start.spec.template.containers.map((container) => container.stopTimeoutMs));
-  const violations: Violation[] = [];
-  for (const other of facts.aliveOf(start.set, start.index)) {
-    const same = other.host === start.host && other.generation === start.generation;
-    if (same || !(start.spec.exclusive || other.exclusive)) continue;
-    if (facts.isProvenGone(other.host, start.set, start.index, other.generation)) continue;
-    if (facts.isConfirmedDead(other.host) && !facts.isFresh(other.host)) continue;
-    if (other.exclusive && !facts.isFresh(other.host) && facts.isFenced(other.host, stopTimeoutMs)) continue;
-    const gone = isAfter(
+  return mayRunBeside(plan, start, (other) => start.spec.exclusive || other.exclusive, facts).map((other) => ({
+    code: "two-live",
+    text: `${slotKey(start.set, start.index)} generation ${start.generation} starts on ${start.host} while generation ${other.generation} may run on ${other.host}`,
+  }));
+}
+
+/** Other generations of a slot, of those that count, that may run when the step is taken; once each. */
+export function mayRunBeside(plan: Plan, action: Action, counts: (other: Alive) => boolean, facts: FleetReading): readonly Alive[] {
+  const stopTimeoutMs = "spec" in action ? Math.max(0, ...action.spec.template.containers.map((container) => container.stopTimeoutMs)) : 0;
+  const others = facts.aliveOf(action.set, action.index).filter((other) => {
+    const same = other.host === action.host && other.generation === action.generation;
+    if (same || !counts(other)) return false;
+    if (facts.isProvenGone(other.host, action.set, action.index, other.generation)) return false;
+    if (facts.isConfirmedDead(other.host) && !facts.isFresh(other.host)) return false;
+    if (other.exclusive && !facts.isFresh(other.host) && facts.isFenced(other.host, stopTimeoutMs)) return false;
+    return !isAfter(
       plan,
-      start,
+      action,
       (before) =>
-        before.kind === "confirmGone" && before.host === other.host && isOf(before, start) && before.generation >= other.generation,
+        before.kind === "confirmGone" && before.host === other.host && isOf(before, action) && before.generation >= other.generation,
     );
-    // A generation that is both claimed and seen is one.
-    if (!gone) {
-      const text = `${slotKey(start.set, start.index)} generation ${start.generation} starts on ${start.host} while generation ${other.generation} may run on ${other.host}`;
-      if (!violations.some((known) => known.text === text)) violations.push({ code: "two-live", text });
-    }
-  }
-  return violations;
+  });
+  // A generation that is both claimed and seen is one.
+  return [...new Map(others.map((other) => [`${other.generation} ${other.host}`, other])).values()];
 }
 
 function isOf(action: Action, slot: { readonly set: string; readonly index: number }): boolean {

@@ -1,65 +1,22 @@
 import type { DesiredSet } from "../../core/desired.ts";
 import { slotKey } from "../../core/ids.ts";
-import type { Claim, Failure, SetMemory } from "../../core/memory.ts";
+import type { Claim, Failure } from "../../core/memory.ts";
 import type { InstancePhase, ObservedInstance } from "../../core/observation.ts";
 import type { Decision } from "../../core/plan.ts";
 import { engineText, fencedInMs, lacksEngine, nextReachInMs, type HostStatus } from "../fleet/host-status.ts";
 import { backoffInMs, isStalled, STABLE_AFTER_MS } from "./backoff.ts";
-import { describeDifference, differenceOf, type Difference } from "./differences.ts";
-import type { SlotFacts } from "./slot-facts.ts";
-
-/** What one slot wants, before it is known whether the fleet has room and the rollout its turn. */
-export type Assessment =
-  | { readonly kind: "keep"; readonly settles: boolean; readonly wakeInMs: number | null; readonly decision: Decision }
-  /** A step is under way; the next pass sees its effect. */
-  | { readonly kind: "busy"; readonly decision: Decision }
-  /** Wants a change and can't have it now. */
-  | { readonly kind: "wait"; readonly wakeInMs: number | null; readonly decision: Decision }
-  /** Needs a host; `pinned`: only this one will do. */
-  | {
-      readonly kind: "place";
-      readonly cause: "create" | "move";
-      readonly pinned: string | null;
-      readonly avoid: readonly string[];
-      readonly disruptive: boolean;
-      readonly decision: Decision;
-    }
-  /** Same host, same generation: start it, wait for its health, or recreate its app containers. */
-  | { readonly kind: "restart"; readonly how: "start" | "await" | "recreate"; readonly crash: string | null; readonly decision: Decision }
-  | {
-      readonly kind: "replace";
-      readonly difference: Difference;
-      readonly disruptive: boolean;
-      readonly what: string;
-      readonly decision: Decision;
-    }
-  | { readonly kind: "update"; readonly what: string; readonly decision: Decision }
-  | { readonly kind: "retire"; readonly decision: Decision };
-
-/** What an assessment looks at besides the slot itself. */
-export interface AssessContext {
-  readonly nowMs: number;
-  readonly name: string;
-  readonly set: DesiredSet | null;
-  readonly memory: SetMemory | null;
-  /** Why the whole Set stands still; null when it doesn't. */
-  readonly held: string | null;
-  /** Why nothing may be destroyed in this pass; null when it may. */
-  readonly frozen: string | null;
-  readonly busy: ReadonlySet<string>;
-  /** Why a slot nobody knows of may yet be running somewhere; null when every host was seen. */
-  readonly uninventoried: string | null;
-  hostOf(name: string): HostStatus;
-  floorOf(host: string, index: number): number;
-  /** Another slot that holds the address, after journals were lost; null: none does. */
-  otherHolder(ip: string, index: number): string | null;
-}
+import { describeDifference, differenceOf } from "./differences.ts";
+import { resizesOn, type VolumeHere } from "../volumes/on-host.ts";
+import { withRestores } from "./restore.ts";
+import { unfitReason } from "./unfit.ts";
+import type { AssessContext, Assessment } from "./assessment.ts";
+import { hasData, volumesOn, type SlotFacts } from "./slot-facts.ts";
 
 /** What the slot wants: `wanted` when the Set's count includes it. */
 export function assess(context: AssessContext, slot: SlotFacts, wanted: boolean): Assessment {
   if (context.busy.has(slotKey(context.name, slot.index))) return { kind: "busy", decision: { code: "busy", text: "a step is under way" } };
-  const raw = wanted && context.set !== null ? assessWanted(context, context.set, slot) : assessUnwanted(context, slot);
-  return gated(context, slot, raw);
+  if (!wanted || context.set === null) return gated(context, slot, assessUnwanted(context, slot));
+  return gated(context, slot, withRestores(context, context.set, slot, assessWanted(context, context.set, slot)));
 }
 
 /** Applies what stops any step: holds, a frozen pass, backoff and Stalled. */
@@ -68,7 +25,7 @@ function gated(context: AssessContext, slot: SlotFacts, raw: Assessment): Assess
   if (context.held !== null) return wait("hold", `${context.held}; would ${describe(raw)}`);
   const host = slot.current === null ? null : context.hostOf(slot.current.host);
   if (host?.held != null) return wait("hold", `${host.held}; would ${describe(raw)}`);
-  if (context.frozen !== null && destroys(raw)) return wait("frozen", `${context.frozen}; would ${describe(raw)}`);
+  if (context.frozen !== null && destroys(slot, raw)) return wait("frozen", `${context.frozen}; would ${describe(raw)}`);
   // A step would only fail, and count against the slot.
   if (host !== null && raw.kind !== "place" && lacksEngine(host)) return wait("engine", `${engineText(host)}; would ${describe(raw)}`);
   const failure = failureOf(context, slot);
@@ -88,15 +45,17 @@ function gated(context: AssessContext, slot: SlotFacts, raw: Assessment): Assess
   };
 }
 
-function destroys(raw: Assessment): boolean {
+function destroys(slot: SlotFacts, raw: Assessment): boolean {
   return (
-    raw.kind === "retire" || (raw.kind === "place" && raw.cause === "move") || (raw.kind === "replace" && raw.difference.reach === "infra")
+    raw.kind === "retire" ||
+    (raw.kind === "place" && (raw.cause === "move" || (raw.restores.length > 0 && slot.current !== null))) ||
+    (raw.kind === "replace" && raw.difference.reach === "infra")
   );
 }
 
 function describe(raw: Assessment): string {
   if (raw.kind === "replace" || raw.kind === "update") return `${raw.kind}: ${raw.what}`;
-  if (raw.kind === "place") return raw.cause;
+  if (raw.kind === "place") return raw.restores.length > 0 ? "restore its volume" : raw.cause;
   return raw.kind === "retire" ? "remove" : raw.kind;
 }
 
@@ -141,12 +100,11 @@ function waitForBrake(host: HostStatus, would: string): Assessment {
 function assessWanted(context: AssessContext, set: DesiredSet, slot: SlotFacts): Assessment {
   if (slot.current === null) return assessUnplaced(context, set, slot);
   const host = context.hostOf(slot.current.host);
-  if (host.reach !== "ok") return assessSilent(set, slot.current, host);
+  if (host.reach !== "ok") return assessSilent(set, slot, slot.current, host);
   const unfit = unfitReason(set, host);
   if (unfit !== null) {
     if (host.braked) return waitForBrake(host, "move");
-    const data = set.needs.includes("lvm") ? "; its volume's data goes to the trash of the old host" : "";
-    return place("move", { code: "move", text: `${unfit}${data}` }, { disruptive: true });
+    return place("move", { code: "move", text: `${unfit}${leftBehind(volumesOn(slot, host.name))}` }, { disruptive: true });
   }
   const instance = instanceOf(slot, slot.current);
   const raw = instance === null ? assessMissing(context, slot, slot.current) : assessInstance(context, set, slot, instance);
@@ -154,6 +112,11 @@ function assessWanted(context: AssessContext, set: DesiredSet, slot: SlotFacts):
   // A later generation may run on a host that nobody has seen since the journal was lost.
   if (set.exclusive && idle && raw.kind !== "keep" && context.uninventoried !== null) return wait("inventory", context.uninventoried);
   return raw;
+}
+
+function leftBehind(volumes: readonly VolumeHere[]): string {
+  if (volumes.length === 0) return "";
+  return hasData(volumes) ? "; its volume's data goes to the trash of the old host" : "; its folder goes to the trash of the old host";
 }
 
 function place(
@@ -167,6 +130,7 @@ function place(
     pinned: options.pinned ?? null,
     avoid: options.avoid ?? [],
     disruptive: options.disruptive ?? false,
+    restores: [],
     decision,
   };
 }
@@ -175,22 +139,24 @@ function assessUnplaced(context: AssessContext, set: DesiredSet, slot: SlotFacts
   const blocking = slot.former.find((claim) => set.exclusive || claim.exclusive);
   if (blocking !== undefined) return wait("former", `generation ${blocking.generation} on ${blocking.host} must be gone first`);
   if (context.uninventoried !== null) return wait("inventory", context.uninventoried);
-  const data = slot.seen.find((on) => on.volumes.length > 0 && set.needs.includes("lvm"));
+  const data = slot.seen.find((on) => set.needs.includes("lvm") && hasData(on.volumes));
   if (data !== undefined) return place("create", { code: "create", text: `its volume is on ${data.host}` }, { pinned: data.host });
   return place("create", { code: "create", text: "" }, { avoid: failureOf(context, slot)?.hosts ?? [] });
 }
 
 /** The slot's host does not answer: by the Set's failover and the host's fence, wait or place it anew. */
-function assessSilent(set: DesiredSet, claim: Claim, host: HostStatus): Assessment {
+function assessSilent(set: DesiredSet, slot: SlotFacts, claim: Claim, host: HostStatus): Assessment {
   if (host.reach === "unknown" || host.reach === "suspect") return waitForHost(host, "check it");
   if (set.failover === "never") return wait("failover", `host ${host.name} is ${host.reach} and failover is never`);
   if (host.braked) return waitForBrake(host, "move");
   const gone = describeGone(host);
+  const empty = hasData(volumesOn(slot, host.name)) ? `; its data is on ${host.name}, it starts with an empty volume` : "";
   if (!set.exclusive && !claim.exclusive) return place("move", { code: "heal", text: gone });
   const stopTimeoutMs = Math.max(0, ...set.template.containers.map((container) => container.stopTimeoutMs));
   // Its host stops it when the lease ends only if it was started as exclusive.
   const fencedMs = claim.exclusive || host.reach === "dead" ? fencedInMs(host, stopTimeoutMs) : null;
-  if (fencedMs === 0) return place("move", { code: "heal", text: host.reach === "dead" ? gone : `${gone} and its lease is over` });
+  if (fencedMs === 0)
+    return place("move", { code: "heal", text: `${gone}${host.reach === "dead" ? "" : " and its lease is over"}${empty}` });
   if (fencedMs === null) {
     return wait(
       "fence",
@@ -205,18 +171,6 @@ function describeGone(host: HostStatus): string {
   return host.desired === null ? `host ${host.name} is in no pool and silent` : `host ${host.name} is lost`;
 }
 
-/** Why a placed slot may not stay where it is; null when it may. Only rules that a commit or an operator can change. */
-export function unfitReason(set: DesiredSet, host: HostStatus): string | null {
-  if (host.desired === null) return `host ${host.name} is no longer in any pool`;
-  if (host.state === "draining") return `host ${host.name} is draining`;
-  if (!set.pools.includes(host.desired.pool)) return `pool ${host.desired.pool} is no longer the Set's`;
-  const zones = set.placement.zones;
-  if (zones.length > 0 && !zones.includes(host.desired.zone)) return `zone ${host.desired.zone} is no longer allowed`;
-  const labels = set.placement.hostLabels;
-  for (const key in labels) if (host.desired.labels[key] !== labels[key]) return `host ${host.name} lacks label ${key}=${labels[key]}`;
-  return null;
-}
-
 /** The Instance a claim stands for, as seen on its host. */
 export function instanceOf(slot: SlotFacts, claim: Claim): ObservedInstance | null {
   const here = slot.seen.find((on) => on.host === claim.host);
@@ -229,12 +183,13 @@ function assessMissing(context: AssessContext, slot: SlotFacts, claim: Claim): A
   }
   if (claim.exclusive !== context.set!.exclusive)
     return place("create", { code: "create", text: "what may run twice has changed" }, { pinned: claim.host });
+  const isBound = hasData(volumesOn(slot, claim.host));
+  if (claim.ip === null && !isBound) return place("create", { code: "create", text: "a folder of it is left" });
   if (claim.ip === null) return place("create", { code: "create", text: "its volume is here" }, { pinned: claim.host });
   const failure = failureOf(context, slot);
-  const hasData = slot.seen.some((on) => on.host === claim.host && on.volumes.length > 0);
   // A claim that was made because of the failure has yet to be tried, and may have to wait for that.
   const hasFailed = failure !== null && failure.generation >= claim.generation && failure.hosts.includes(claim.host);
-  if (hasFailed && failure.tries >= 2 && !isStalled(failure) && !hasData) {
+  if (hasFailed && failure.tries >= 2 && !isStalled(failure) && !isBound) {
     return place("create", { code: "create", text: `failed on ${failure.hosts.join(", ")}` }, { avoid: failure.hosts });
   }
   return { kind: "restart", how: "start", crash: null, decision: { code: "create", text: claim.why } };
@@ -254,6 +209,8 @@ function assessInstance(context: AssessContext, set: DesiredSet, slot: SlotFacts
   if (instance.phase !== "running") return restartDead(instance);
   if (!instance.healthy) return restartSick(failureOf(context, slot), instance);
   if (difference.reach === "live") return { kind: "update", what, decision: { code: "update", text: "in place" } };
+  const resizes = resizesOn(set, volumesOn(slot, slot.current!.host));
+  if (resizes.length > 0) return { kind: "update", what: resizes.join(", "), decision: { code: "update", text: "in place" } };
   return assessHealthy(context, slot);
 }
 

@@ -35,7 +35,7 @@ export function describeDifference(set: DesiredSet, instance: ObservedInstance, 
     if (before !== undefined && before !== container.image) parts.push(imageChange(container.name, before, container.image));
     else if (difference.containers.includes(container.name)) parts.push(`container ${container.name}`);
   }
-  parts.push(...liveChanges(instance.live, set.live));
+  parts.push(...liveChanges(instance.live, set.live), ...sizeChanges(set, instance.live));
   return parts.join(", ");
 }
 
@@ -78,14 +78,19 @@ function liveChanges(before: LiveSettings, after: LiveSettings): string[] {
       if (old[field] !== limits[field]) changes.push(`${WORDS[field]} ${name} ${show(field, old[field])} -> ${show(field, limits[field])}`);
     }
   }
-  for (const [name, size] of Object.entries(after.volumes)) {
-    const old = before.volumes[name];
-    if (old !== undefined && old !== size) changes.push(`volume ${name} ${show("sizeBytes", old)} -> ${show("sizeBytes", size)}`);
-  }
   for (const field of ["ingressBps", "egressBps"] as const) {
     if (before[field] !== after[field]) changes.push(`${WORDS[field]} ${show(field, before[field])} -> ${show(field, after[field])}`);
   }
   return changes;
+}
+
+/** Each volume that gets another size; one that is never made smaller has no part in the change. */
+function sizeChanges({ template, live }: DesiredSet, before: LiveSettings): string[] {
+  return Object.entries(live.volumes).flatMap(([name, size]) => {
+    const old = before.volumes[name];
+    const shrinks = old !== undefined && size < old && template.volumes.some((volume) => volume.name === name && volume.kind === "lvm");
+    return old === undefined || old === size || shrinks ? [] : [`volume ${name} ${show("sizeBytes", old)} -> ${show("sizeBytes", size)}`];
+  });
 }
 
 /** A value with its unit, told by the field's name (units stand last in every name). */

@@ -7,9 +7,10 @@ import type { Holdings } from "../fleet/holdings.ts";
 import type { HostStatus } from "../fleet/host-status.ts";
 import type { SetOnHost, SetSightings } from "../fleet/sightings.ts";
 import { describeShortfall, hasZoneRules } from "../place/zones.ts";
-import { unfitReason } from "./assess.ts";
+import { unfitReason } from "./unfit.ts";
 import { unenforcedProblem } from "./unenforced.ts";
 import { claimFits } from "./claim-fits.ts";
+import { areAsWanted } from "../volumes/on-host.ts";
 
 /** What tells a settled Set besides the Set itself. */
 export interface SettledContext {
@@ -43,14 +44,13 @@ export function settledSet(context: SettledContext, set: DesiredSet, memory: Set
   if (set.count.kind === "elastic" && memory.count !== target.count) return null;
   const total = target.count + target.spare;
   if (memory.slots.size !== total) return null;
-  const volumes = lvmVolumes(set);
   const holdings: { rooms: Holdings["rooms"][number][]; leases: Holdings["leases"][number][] } = { rooms: [], leases: [] };
   const inZone = hasZoneRules(set) ? new Map<string, number>() : null;
   const lenient: HostStatus[] = [];
   for (const [host, on] of seen) {
     const status = context.statusOf(host);
     if (status === undefined || status.reach !== "ok" || unfitReason(set, status) !== null) return null;
-    if (on.ports.length !== on.instances.length || on.volumes.length !== volumes * on.instances.length) return null;
+    if (on.ports.length !== on.instances.length || !areAsWanted(set, on.volumes, on.instances.length)) return null;
     if (!takeHost(set, memory, total, host, on, holdings)) return null;
     const zone = status.desired!.zone;
     inZone?.set(zone, (inZone.get(zone) ?? 0) + on.instances.length);
@@ -62,11 +62,8 @@ export function settledSet(context: SettledContext, set: DesiredSet, memory: Set
   return { slots: total, holdings, shortfall, unenforced, wakeAtMs: target.nextChangeMs };
 }
 
-function lvmVolumes(set: DesiredSet): number {
-  let count = 0;
-  for (const volume of set.template.volumes) if (volume.kind === "lvm") count++;
-  return count;
-}
+/** They are as wanted, and so take what the Set reserves. */
+const NO_VOLUMES: readonly never[] = [];
 
 /** True when every Instance on the host is a wanted slot's and up to date; adds what they hold. */
 function takeHost(
@@ -85,7 +82,7 @@ function takeHost(
     if (claim.host !== host || claim.generation !== instance.generation || claim.ip === null) return false;
     if (instance.phase !== "running" || !instance.healthy) return false;
     if (instance.specHash !== set.specHash || instance.liveHash !== set.liveHash || instance.ip !== claim.ip) return false;
-    if (!claimFits(claim, set) || instance.resources.memoryBytes !== claim.resources.memoryBytes) return false;
+    if (!claimFits(claim, set, NO_VOLUMES) || instance.resources.memoryBytes !== claim.resources.memoryBytes) return false;
     const port = on.ports[position]!;
     if (port.index !== instance.index || port.ip !== claim.ip) return false;
     holdings.rooms.push({ host, claim });

@@ -1,9 +1,11 @@
+import type { DesiredSet } from "../../core/desired.ts";
 import type { EventBody } from "../../core/events.ts";
 import type { Claim, SetMemory } from "../../core/memory.ts";
 import type { ObservedInstance } from "../../core/observation.ts";
 import { compareText } from "../../core/order.ts";
 import { NO_RESOURCES } from "../../core/resources.ts";
 import type { SetSightings } from "../fleet/sightings.ts";
+import { heldBytes, unwantedVolumes, type VolumeHere } from "../volumes/on-host.ts";
 
 /** Everything known of one slot: what the journal claims and what hosts show, adoptions included. */
 export interface SlotFacts {
@@ -20,8 +22,7 @@ export interface SlotOnHost {
   readonly host: string;
   readonly instances: readonly ObservedInstance[];
   readonly port: { readonly generation: number; readonly ip: string } | null;
-  /** Volumes by name, with their sizes. */
-  readonly volumes: readonly { readonly name: string; readonly sizeBytes: number }[];
+  readonly volumes: readonly VolumeHere[];
 }
 
 /**
@@ -43,9 +44,26 @@ export function slotFacts(set: string, memory: SetMemory | null, seen: SetSighti
   return facts;
 }
 
-/** True when taking the slot from its host sends a volume to the trash. */
+/** True when taking the slot from its host sends a logical volume to the trash; a folder is for what can be made again. */
 export function losesData(slot: SlotFacts): boolean {
-  return slot.seen.some((on) => on.host === slot.current?.host && on.volumes.length > 0);
+  return slot.current !== null && hasData(volumesOn(slot, slot.current.host));
+}
+
+/** True when its host has a logical volume of the slot that the Set does not want any more. */
+export function dropsData(set: DesiredSet, slot: SlotFacts): boolean {
+  return slot.current !== null && hasData(unwantedVolumes(set, volumesOn(slot, slot.current.host)));
+}
+
+/** What the slot has on a host. */
+export function volumesOn(slot: SlotFacts, host: string): readonly VolumeHere[] {
+  return slot.seen.find((on) => on.host === host)?.volumes ?? NO_VOLUMES;
+}
+
+const NO_VOLUMES: readonly VolumeHere[] = [];
+
+/** True for a slot's volumes with one among them that binds it to its host. */
+export function hasData(volumes: readonly VolumeHere[]): boolean {
+  return volumes.some(({ kind }) => kind === "lvm");
 }
 
 /** A SlotOnHost that is being put together. */
@@ -53,7 +71,7 @@ interface Entry {
   readonly host: string;
   readonly instances: ObservedInstance[];
   port: SlotOnHost["port"];
-  readonly volumes: { readonly name: string; readonly sizeBytes: number }[];
+  readonly volumes: VolumeHere[];
 }
 
 function groupBySlot(seen: SetSightings): Map<number, Entry[]> {
@@ -112,8 +130,8 @@ function isClaimed(claim: Claim, current: Claim | null, former: readonly Claim[]
 function leftoverClaim(on: SlotOnHost, slot: { readonly current: Claim | null; readonly former: readonly Claim[] }): Claim[] {
   const claimed = [slot.current, ...slot.former].some((claim) => claim?.host === on.host);
   if (claimed || on.instances.length > 0) return [];
-  const diskBytes = on.volumes.reduce((sum, volume) => sum + volume.sizeBytes, 0);
-  const exclusive = on.volumes.length > 0;
+  const diskBytes = heldBytes(on.volumes);
+  const exclusive = hasData(on.volumes);
   const resources = { ...NO_RESOURCES, diskBytes };
   const why = "adopted: a port or volume of it is here and the journal did not know it";
   return [

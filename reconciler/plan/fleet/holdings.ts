@@ -3,6 +3,7 @@ import type { Claim } from "../../core/memory.ts";
 import { maxResources } from "../../core/resources.ts";
 import type { SlotFacts, SlotOnHost } from "../diff/slot-facts.ts";
 import type { Reservation } from "../place/host-index.ts";
+import { heldBytes } from "../volumes/on-host.ts";
 
 /** What a Set holds now: room on hosts and leased addresses. Compared and swapped as a whole when the Set changed. */
 export interface Holdings {
@@ -43,6 +44,11 @@ function addSeen(on: SlotOnHost, byHost: Map<string, Reservation>, addresses: Se
     if (instance.ip !== null) addresses.add(instance.ip);
   }
   if (on.port !== null) addresses.add(on.port.ip);
+  const known = byHost.get(on.host);
+  const diskBytes = heldBytes(on.volumes);
+  // Volumes never shrink, whatever the manifest asks for by now.
+  if (known !== undefined && diskBytes > known.resources.diskBytes)
+    byHost.set(on.host, { ...known, resources: { ...known.resources, diskBytes } });
 }
 
 /** The need of two generations or versions of one Instance on one host; one of the two objects where it covers both. */

@@ -1,8 +1,9 @@
-import type { DesiredHost } from "../../core/desired.ts";
+import type { DesiredHost, DesiredSet } from "../../core/desired.ts";
 import type { HostObservation } from "../../core/observation.ts";
 import type { PlanInput } from "../../core/plan.ts";
 import { slotKey } from "../../core/ids.ts";
 import type { HostIndex, Unusable } from "../place/host-index.ts";
+import { heldBytes } from "../volumes/on-host.ts";
 import { setHostFacts, setHostUsable } from "../place/reservations.ts";
 import { brakedPools, heldReason, hostStatus, lacksEngine, reachesNow, type HostReach, type HostStatus } from "./host-status.ts";
 
@@ -112,6 +113,7 @@ export function indexHost(index: HostIndex, status: HostStatus, observationChang
       capacity: observation.capacity,
       capabilities: observation.capabilities,
       images: observation.images,
+      trashBytes: heldBytes(observation.trash),
     });
   }
 }
@@ -165,4 +167,12 @@ export function zonesByPool(hosts: readonly DesiredHost[]): ReadonlyMap<string, 
     else known.add(host.zone);
   }
   return zones;
+}
+
+/** In how many zones the Set may live. */
+export function zonesOf(zones: ReadonlyMap<string, ReadonlySet<string>>, set: DesiredSet): number {
+  if (set.pools.length === 1 && set.placement.zones.length === 0) return zones.get(set.pools[0]!)?.size ?? 0;
+  const all = new Set(set.pools.flatMap((pool) => [...(zones.get(pool) ?? [])]));
+  const only = set.placement.zones;
+  return only.length === 0 ? all.size : only.filter((zone) => all.has(zone)).length;
 }

@@ -98,7 +98,7 @@ function sameSighting(a: SetOnHost, b: SetOnHost): boolean {
   return (
     sameLists(a.instances, b.instances, (x, y) => x === y) &&
     sameLists(a.ports, b.ports, (x, y) => x.index === y.index && x.generation === y.generation && x.ip === y.ip) &&
-    sameLists(a.volumes, b.volumes, (x, y) => x.index === y.index && x.name === y.name && x.sizeBytes === y.sizeBytes)
+    sameLists(a.volumes, b.volumes, (x, y) => x.index === y.index && x.name === y.name && x.kind === y.kind && x.sizeBytes === y.sizeBytes)
   );
 }
 

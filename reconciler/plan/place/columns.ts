@@ -21,6 +21,8 @@ export interface HostColumns {
   readonly capacity: ResourceColumns;
   /** Capacity less what is reserved; below zero where a host holds more than it has. */
   readonly free: ResourceColumns;
+  /** Bytes of disk that volumes in the trash take; not free. */
+  readonly trash: Float64Array;
   /** 1 / capacity, 0 where there is none. */
   readonly perCpu: Float64Array;
   readonly perMemory: Float64Array;

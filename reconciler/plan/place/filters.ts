@@ -1,7 +1,7 @@
 import { formatBytesRounded, formatCpu, formatRate } from "../../core/units.ts";
 import type { ResourceName } from "../../core/resources.ts";
 import { hasBit } from "./columns.ts";
-import { CAPABILITIES, UNUSABLE_REASONS } from "./host-index.ts";
+import { CAPABILITIES, type HostIndex, UNUSABLE_REASONS } from "./host-index.ts";
 import { portKey } from "./reservations.ts";
 import type { Query } from "./query.ts";
 
@@ -115,7 +115,10 @@ const hostPortFilter: HostFilter = {
 
 const cpuFilter = resourceFilter("cpu", "cpuMillis", formatCpu);
 const memoryFilter = resourceFilter("memory", "memoryBytes", formatBytesRounded);
-const diskFilter = resourceFilter("disk", "diskBytes", formatBytesRounded);
+const diskFilter = resourceFilter("disk", "diskBytes", formatBytesRounded, ({ capacity, trash }, position) => {
+  if (trash[position]! === 0) return "";
+  return `, where ${formatBytesRounded(trash[position]!)} of ${formatBytesRounded(capacity.diskBytes[position]!)} are in the trash`;
+});
 const ingressFilter = resourceFilter("ingress bandwidth", "ingressBps", formatRate);
 const egressFilter = resourceFilter("egress bandwidth", "egressBps", formatRate);
 
@@ -171,8 +174,13 @@ function labelsOf({ set }: Query): string[] {
   return Object.entries(set.placement.hostLabels).map(([key, value]) => `${key}=${value}`);
 }
 
-/** Room for the request; a resource that is not asked for never stands in the way, not even on an overfull host. */
-function resourceFilter(name: string, resource: ResourceName, format: (value: number) => string): Filter {
+/** Room for the request, `more` about the host with the most of it; a resource that is not asked for never stands in the way, not even on an overfull host. */
+function resourceFilter(
+  name: string,
+  resource: ResourceName,
+  format: (value: number) => string,
+  more: (index: HostIndex, position: number) => string = () => "",
+): Filter {
   return {
     name,
     check: (query, position) => query.needs[resource] <= query.index.free[resource][position]!,
@@ -184,7 +192,7 @@ function resourceFilter(name: string, resource: ResourceName, format: (value: nu
       });
       const most = format(Math.max(0, free[resource][best]!));
       const lack = positions.length === 1 ? "lacks" : "lack";
-      return `${positions.length} ${lack} ${name} (need ${format(query.needs[resource])}, most free ${most} on ${hosts[best]!.name})`;
+      return `${positions.length} ${lack} ${name} (need ${format(query.needs[resource])}, most free ${most} on ${hosts[best]!.name}${more(query.index, best)})`;
     },
   };
 }

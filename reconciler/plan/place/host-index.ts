@@ -126,6 +126,7 @@ export function createHostIndex(
     free: resourceColumns((resource) => capacity[resource].slice()),
     perCpu: capacity.cpuMillis.map(inverse),
     perMemory: capacity.memoryBytes.map(inverse),
+    trash: new Float64Array(sorted.length),
     instanceCount: new Int32Array(sorted.length),
     coreCount: new Int32Array(sorted.length),
     capabilities: CAPABILITIES.map(() => bitmapOf(sorted, () => true)),

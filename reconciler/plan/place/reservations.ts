@@ -10,6 +10,8 @@ export interface HostFacts {
   readonly capacity: Resources | null;
   readonly capabilities: readonly Capability[];
   readonly images: readonly string[];
+  /** Of the disk's capacity, taken by what nobody wants any more. */
+  readonly trashBytes: number;
 }
 
 /** A point to roll back to. */
@@ -41,6 +43,45 @@ export function rollback(index: HostIndex, to: Mark): void {
   index.undo.open--;
 }
 
+/** What reservations since the mark changed of a host's free disk, bytes; below zero where they took some. */
+export function changeSinceMark(index: HostIndex, since: Mark, at: number): number {
+  let sum = 0;
+  for (const { position, claim, sign } of index.undo.entries.slice(since)) if (position === at) sum -= sign * claim.resources.diskBytes;
+  return sum;
+}
+
+/** Counts as free what of their trash some hosts would give up, while `place` looks for places. */
+export function withTrashAsFree<Result>(index: HostIndex, lentBytes: (host: string) => number, place: () => Result): Result {
+  const lent: (readonly [number, number])[] = [];
+  for (let position = 0; position < index.hosts.length; position++) {
+    const bytes = index.trash[position]! > 0 ? lentBytes(index.hosts[position]!.name) : 0;
+    if (bytes > 0) lent.push([position, bytes]);
+  }
+  for (const [position, bytes] of lent) index.free.diskBytes[position]! += bytes;
+  const result = place();
+  for (const [position, bytes] of lent) index.free.diskBytes[position]! -= bytes;
+  return result;
+}
+
+/** Counts some bytes of a host's disk as free while `ask` asks. */
+export function lendDisk<Result>(index: HostIndex, host: string, bytes: number, ask: () => Result): Result {
+  const position = index.positions.get(host);
+  if (position === undefined || bytes === 0) return ask();
+  index.free.diskBytes[position]! += bytes;
+  const result = ask();
+  index.free.diskBytes[position]! -= bytes;
+  return result;
+}
+
+/** What the host's trash takes of its disk. */
+export function setTrash(index: HostIndex, host: string, bytes: number): void {
+  const position = index.positions.get(host);
+  if (position === undefined || index.trash[position] === bytes) return;
+  index.free.diskBytes[position]! -= bytes - index.trash[position]!;
+  index.trash[position] = bytes;
+  touch(index.blocks, position);
+}
+
 /** null: the host takes new slots. */
 export function setHostUsable(index: HostIndex, host: string, reason: Unusable | null): void {
   const position = index.positions.get(host);
@@ -59,6 +100,8 @@ export function setHostFacts(index: HostIndex, host: string, facts: HostFacts): 
   const position = index.positions.get(host);
   if (position === undefined) return;
   setCapacity(index, position, facts.capacity);
+  index.free.diskBytes[position]! -= facts.trashBytes - index.trash[position]!;
+  index.trash[position] = facts.trashBytes;
   const bestEffort = index.poolsByName.get(index.hosts[position]!.pool)?.limits === "best-effort";
   for (let bit = 0; bit < CAPABILITIES.length; bit++) {
     const capability = CAPABILITIES[bit]!;

@@ -3,16 +3,20 @@ import { containsAddress, parseAddress, parseCidr } from "../../core/addresses.t
 import { slotKey } from "../../core/ids.ts";
 import type { DesiredSet } from "../../core/desired.ts";
 import type { Decision } from "../../core/plan.ts";
-import { instanceOf, type Assessment } from "../diff/assess.ts";
-import { losesData, type SlotFacts } from "../diff/slot-facts.ts";
+import { instanceOf } from "../diff/assess.ts";
+import type { Assessment } from "../diff/assessment.ts";
+import { losesData, volumesOn, type SlotFacts } from "../diff/slot-facts.ts";
 import { explainPlacement } from "../place/explain.ts";
 import { takeAddress } from "../place/addresses.ts";
-import { placeSlots } from "../place/place-slots.ts";
+import { placeSlots, type PlacementResult } from "../place/place-slots.ts";
 import { factsOf } from "../set-draft.ts";
 import { claimFits } from "../diff/claim-fits.ts";
+import type { Wish } from "../restore/wishes.ts";
+import { lentForWishes, refusalOf } from "./restores.ts";
 import { growInPlace, reservationOf } from "./room.ts";
 import type { SetWork } from "./set-work.ts";
-import { reserve } from "../place/reservations.ts";
+import { reclaimableBytes } from "./reclaim.ts";
+import { reserve, withTrashAsFree } from "../place/reservations.ts";
 
 /** Where each slot that needs a host goes, or why nowhere; without an entry it may not be created yet. */
 export type Placements = ReadonlyMap<number, Placed>;
@@ -35,7 +39,7 @@ export function findPlaces(
     const assessment = converted.get(index) ?? original;
     if (assessment.kind !== "place") continue;
     if (assessment.cause === "create" && !isRunning(work, index) && --room < 0) continue;
-    if (assessment.pinned !== null) placements.set(index, placePinned(work, set, index, assessment.pinned));
+    if (assessment.pinned !== null) placements.set(index, placePinned(work, set, index, assessment.pinned, assessment.restores));
     else open.push({ index, avoid: avoidOf(work, index, assessment) });
   }
   placeOpen(work, set, open, placements);
@@ -71,24 +75,29 @@ function growAll(work: SetWork, set: DesiredSet): Map<number, Assessment> {
   for (const [index, assessment] of work.draft.assessments) {
     if (assessment.kind !== "update" && assessment.kind !== "replace" && assessment.kind !== "restart") continue;
     const slot = factsOf(work.draft, index);
-    if (slot.current === null || claimFits(slot.current, set)) continue;
+    if (slot.current === null || claimFits(slot.current, set, volumesOn(slot, slot.current.host))) continue;
     const lack = growInPlace(work.pass, set, slot, slot.current);
     if (lack === null) continue;
     const { braked } = work.pass.fleet.hostOf(slot.current.host);
     const movable = !set.needs.includes("lvm") && !losesData(slot) && !braked && work.draft.context.frozen === null;
     const decision = movable ? { code: "move", text: lack } : { code: "blocked.capacity", text: lack };
     const disruptive = assessment.kind === "update" || (assessment.kind === "replace" && assessment.disruptive);
-    const move: Assessment = { kind: "place", cause: "move", pinned: null, avoid: [], disruptive, decision };
+    const move: Assessment = { kind: "place", cause: "move", pinned: null, avoid: [], disruptive, restores: [], decision };
     converted.set(index, movable ? move : { kind: "wait", wakeInMs: null, decision });
   }
   return converted;
 }
 
-function placePinned(work: SetWork, set: DesiredSet, index: number, host: string): Placed {
+function placePinned(work: SetWork, set: DesiredSet, index: number, host: string, restores: readonly Wish[]): Placed {
   const slot = factsOf(work.draft, index);
   const status = work.pass.fleet.hostOf(host);
   if (status.reach !== "ok") return { host: null, text: `host ${host}, which has its volume, is silent` };
   const claim = slot.current?.host === host ? slot.current : slot.former.find((former) => former.host === host);
+  const lent = lentForWishes(slot, host, restores);
+  if (claim === undefined && restores.length > 0) {
+    const refusal = refusalOf(work.pass, set, slot, host, lent);
+    return refusal === null ? { host, text: "" } : { host: null, text: refusal };
+  }
   const nothing: Claim = {
     generation: 0,
     host,
@@ -100,9 +109,9 @@ function placePinned(work: SetWork, set: DesiredSet, index: number, host: string
     taskId: "",
     why: "",
   };
-  const lack = growInPlace(work.pass, set, slot, claim ?? nothing);
+  const lack = growInPlace(work.pass, set, slot, claim ?? nothing, lent);
   if (lack !== null) return { host: null, text: lack };
-  if (claim === undefined) reserve(work.pass.index, host, set.name, { ...reservationOf(set), resources: NO_ROOM, hostPorts: [] });
+  if (claim === undefined) reserve(work.pass.index, host, set.name, { ...reservationOf(set, []), resources: NO_ROOM, hostPorts: [] });
   return { host, text: "" };
 }
 
@@ -121,8 +130,9 @@ function placeOpen(
   const again = first
     .filter((result) => result.host === null && mayReturn(work, result.index))
     .map((result) => ({ index: result.index, avoid: [] }));
-  const results =
+  const second =
     again.length === 0 ? first : [...first.filter((result) => result.host !== null), ...placeSlots(index, set, { slots: again })];
+  const results = placeOnTrash(work, set, second, open);
   let explained: string | null = null;
   for (const result of results) {
     if (result.host !== null) placements.set(result.index, { host: result.host, text: result.text });
@@ -132,6 +142,28 @@ function placeOpen(
   for (const { index: slot } of open) {
     if (!placements.has(slot)) placements.set(slot, { host: null, text: (explained ??= explainPlacement(index, set, [])) });
   }
+}
+
+/** Those that found no room once more, with the trash of hosts that give it up for that counted as room. */
+function placeOnTrash(
+  { pass }: SetWork,
+  set: DesiredSet,
+  results: readonly PlacementResult[],
+  open: readonly { index: number; avoid: readonly string[] }[],
+): readonly PlacementResult[] {
+  const homeless = new Set(results.filter(({ host }) => host === null).map((result) => result.index));
+  const gives = set.pools.some((pool) => pass.fleet.input.desired.pools.get(pool)?.storage.trashReclaim === "when-full");
+  if (homeless.size === 0 || !gives || set.resources.diskBytes === 0) return results;
+  const slots = open.filter((slot) => homeless.has(slot.index));
+  const found = withTrashAsFree(
+    pass.index,
+    (host) => reclaimableBytes(pass, host),
+    () => placeSlots(pass.index, set, { slots }),
+  );
+  const told = found.map((result) =>
+    result.host === null ? result : { ...result, text: `${result.text}; the oldest of its trash makes room` },
+  );
+  return [...results.filter(({ host }) => host !== null), ...told];
 }
 
 function mayReturn(work: SetWork, index: number): boolean {
@@ -161,7 +193,7 @@ export function newClaim(work: SetWork, set: DesiredSet, index: number, host: st
   const hosts = [host, ...slot.seen.map((on) => on.host)];
   const floors = hosts.map((name) => pass.fleet.floorOf(name, draft.name, index) - 1);
   const generation = Math.max(slot.highest, draft.memory?.generations.get(index) ?? 0, ...floors) + 1;
-  return { generation, host, ip, ...reservationOf(set), exclusive: set.exclusive, taskId: work.taskId, why };
+  return { generation, host, ip, ...reservationOf(set, volumesOn(slot, host)), exclusive: set.exclusive, taskId: work.taskId, why };
 }
 
 /**

@@ -1,17 +1,23 @@
 import type { DesiredSet } from "../../core/desired.ts";
-import type { Claim } from "../../core/memory.ts";
-import type { Decision, Problem } from "../../core/plan.ts";
-import { failureOf, instanceOf, type Assessment } from "../diff/assess.ts";
-import { losesData, type SlotFacts } from "../diff/slot-facts.ts";
-import { zoneShortfall } from "../place/zones.ts";
+import type { Claim, TaskTrigger } from "../../core/memory.ts";
+import type { Decision } from "../../core/plan.ts";
+import { failureOf, instanceOf } from "../diff/assess.ts";
+import type { Assessment } from "../diff/assessment.ts";
+import { givesUpData } from "../diff/restore.ts";
+import { dropsData, hasData, volumesOn, type SlotFacts } from "../diff/slot-facts.ts";
 import { factsOf, type SetDraft } from "../set-draft.ts";
 import { awaitHealthy, bringUp, pullSteps, recreate, updateInPlace } from "../steps/instance-steps.ts";
+import { NOTHING_BACK, type VolumeWork } from "../steps/volume-steps.ts";
+import { diskOn, refusedShrinks, unwantedVolumes } from "../volumes/on-host.ts";
 import { goalOf, taskEvents, taskIdFor } from "../task.ts";
 import { clearFormers } from "./formers.ts";
 import { createLanes, type Lanes } from "./lanes.ts";
 import { findPlaces, newClaim, type Placements } from "./placements.ts";
-import { unenforcedOn, unenforcedProblem } from "../diff/unenforced.ts";
+import { unenforcedOn } from "../diff/unenforced.ts";
 import { claimFits } from "../diff/claim-fits.ts";
+import { noteProblems } from "./notes.ts";
+import { makeRoom } from "./reclaim.ts";
+import { describeRestoring, lentBytes, restoringOn } from "./restores.ts";
 import { reservationOf } from "./room.ts";
 import { addBlocked, addChange, createSetWork, ownerOf, wakeIn, works, type PassContext, type SetWork } from "./set-work.ts";
 
@@ -26,8 +32,7 @@ export function realiseSet(pass: PassContext, draft: SetDraft): SetWork {
     const assessment = found?.converted.get(index) ?? original;
     realiseSlot({ work, slot: factsOf(draft, index), lanes, placements: found?.placements ?? new Map() }, assessment);
   }
-  noteShortfall(work);
-  noteUnenforced(work);
+  noteProblems(work);
   countElastic(work);
   finishTask(work, goal, commit);
   return work;
@@ -102,9 +107,18 @@ function realiseSlot(job: SlotJob, assessment: Assessment): void {
 function keepSlot(job: SlotJob, assessment: Extract<Assessment, { kind: "keep" }>): void {
   const { work, slot } = job;
   if (slot.current !== null) addChange(work, "keep", slot.index, slot.current, assessment.decision);
+  if (slot.current !== null) keepClaim(job, slot.current);
   if (assessment.settles) work.events.push({ type: "slot.settled", set: work.draft.name, index: slot.index });
   wakeIn(work, assessment.wakeInMs);
   clearFormers(work, slot, slot.former, slot.current, [], "announce");
+}
+
+/** A claim that says something else of the disk than what is there is put right: a volume that went to the trash, or one that is larger than asked for. */
+function keepClaim(job: SlotJob, current: Claim): void {
+  const { set } = job.work.draft;
+  const here = volumesOn(job.slot, current.host);
+  if (set === null || current.resources.diskBytes === diskOn(set, here)) return;
+  resized(job, set, current);
 }
 
 const SURPLUS: Decision = { code: "wait.surplus", text: "slots the Set no longer wants still run: they have to go first" };
@@ -117,44 +131,43 @@ function placeSlot(job: SlotJob, assessment: Extract<Assessment, { kind: "place"
   if (place === undefined) return addBlocked(work, slot.index, slot.current, SURPLUS, null);
   if (place.host === null) {
     const text = [assessment.cause === "move" ? assessment.decision.text : "", place.text].filter((part) => part !== "").join("; ");
-    return addBlocked(work, slot.index, slot.current, { code: "blocked.capacity", text }, null);
+    const code = assessment.restores.length > 0 ? "blocked.restore" : "blocked.capacity";
+    return addBlocked(work, slot.index, slot.current, { code, text }, null);
   }
-  if (assessment.cause === "move" && isHeldBack(job)) return;
+  const gives = givesUpData(slot, assessment) || (assessment.cause === "create" && dropsData(set, slot));
+  if (gives && isOverBudget(job, "its volume would go to the trash")) return;
   const disruptive = assessment.disruptive && (isServing(slot) || isUnbegun(work.draft, slot));
   const turn = disruptive ? lanes.next() : [];
   if (turn === null) return waitForTurn(job, "move");
   const without = unenforcedOn(set, work.pass.fleet.hostOf(place.host));
   const parts = [assessment.decision.text, place.text, without === "" ? "" : `without ${without}, which the host can't enforce`];
   const why = parts.filter((text) => text !== "").join("; ");
-  const claim = newClaim(work, set, slot.index, place.host, why);
-  if ("code" in claim) return addBlocked(work, slot.index, slot.current, claim, null);
+  const placed = newClaim(work, set, slot.index, place.host, why);
+  if ("code" in placed) return addBlocked(work, slot.index, slot.current, placed, null);
+  const claim = assessment.restores.length === 0 ? placed : { ...placed, restores: assessment.restores.map(({ key }) => key) };
   work.events.push({ type: "slot.placed", set: work.draft.name, index: slot.index, claim });
-  works(work, assessment.cause === "create" ? "create" : assessment.decision.code === "heal" ? "heal" : "move");
-  const moves = slot.current !== null && slot.current.host !== claim.host;
-  addChange(
-    work,
-    moves ? "move" : "create",
-    slot.index,
-    claim,
-    { code: assessment.decision.code, text: why },
-    { from: moves ? slot.current!.host : null },
-  );
+  works(work, triggerOf(assessment));
+  const from = slot.current !== null && slot.current.host !== claim.host ? slot.current.host : null;
+  const swaps = slot.current !== null && assessment.restores.length > 0;
+  const kind = from !== null ? "move" : swaps ? "replace" : "create";
+  const what = describeRestoring(restoringOn(work, slot, claim));
+  addChange(work, kind, slot.index, claim, { code: assessment.decision.code, text: why }, { from, what });
   const last = startOn(job, set, claim, formersOf(slot), turn);
   if (last !== null && disruptive) lanes.took(last);
 }
 
+function triggerOf({ restores, cause, decision }: Extract<Assessment, { kind: "place" }>): TaskTrigger {
+  if (restores.length > 0) return "restore";
+  if (cause === "create") return "create";
+  return decision.code === "heal" ? "heal" : "move";
+}
+
 /** A slot whose data would go to the trash needs the pool's budget; true when that holds it back. */
-function isHeldBack(job: SlotJob): boolean {
-  const { work, slot } = job;
+function isOverBudget({ work, slot }: SlotJob, what: string): boolean {
   const pool = slot.current === null ? null : work.pass.fleet.hostOf(slot.current.host).pool;
-  if (pool === null || !work.pass.heldPools.has(pool.name) || !losesData(slot)) return false;
-  addBlocked(
-    work,
-    slot.index,
-    slot.current,
-    { code: "wait.budget", text: "its volume would go to the trash: over the pool's budget, waits for confirmation" },
-    null,
-  );
+  if (pool === null || !work.pass.heldPools.has(pool.name)) return false;
+  const text = `${what}: over the pool's budget, waits for confirmation`;
+  addBlocked(work, slot.index, slot.current, { code: "wait.budget", text }, null);
   return true;
 }
 
@@ -200,10 +213,37 @@ function startOn(job: SlotJob, set: DesiredSet, claim: Claim, formers: readonly 
     addBlocked(work, slot.index, claim, { code: "wait.former", text: cleared.blocker }, null);
     return null;
   }
-  const seen = slot.seen.find((on) => on.host === claim.host) ?? null;
-  const last = bringUp(pass.steps, owner, claim, set, { observation, seen }, [...needs, ...cleared.gone]);
+  const restoring = restoringOn(work, slot, claim);
+  const room = makeRoom(pass, set, slot, claim, lentBytes(slot, claim.host, restoring));
+  if ("wait" in room) {
+    addBlocked(work, slot.index, claim, room.wait, room.wakeInMs);
+    return null;
+  }
+  const here = volumesOn(slot, claim.host);
+  const dropped = unwantedNow(job, set, claim)?.volumes ?? [];
+  const { input } = pass.fleet;
+  const unwanted = { volumes: [...dropped, ...restoring.replaced], commit: input.desired.revision.commit, nowMs: input.nowMs };
+  const volumes = { here, unwanted, back: restoring.back, room: room.steps };
+  const last = bringUp(pass.steps, owner, claim, set, observation, volumes, [...needs, ...cleared.gone]);
   clearFormers(work, slot, later, claim, [last], PART);
   return last;
+}
+
+/** Volumes that go to the trash before the slot is started; null where nothing may be destroyed now, or an Instance may have them yet. */
+function unwantedNow({ work, slot }: SlotJob, set: DesiredSet, claim: Claim): VolumeWork["unwanted"] {
+  const { fleet, heldPools } = work.pass;
+  const { pool, braked } = fleet.hostOf(claim.host);
+  const volumes = unwantedVolumes(set, volumesOn(slot, claim.host));
+  if (volumes.length === 0 || fleet.input.destroysFrozen !== null || braked || pool === null) return null;
+  if (instanceOf(slot, claim) !== null || (heldPools.has(pool.name) && hasData(volumes))) return null;
+  return { volumes, commit: fleet.input.desired.revision.commit, nowMs: fleet.input.nowMs };
+}
+
+/** `; volume old goes to the trash`; empty when none does. */
+function dropText(job: SlotJob, set: DesiredSet, claim: Claim): string {
+  const names = (unwantedNow(job, set, claim)?.volumes ?? []).map(({ name }) => name);
+  if (names.length === 0) return "";
+  return names.length === 1 ? `; volume ${names[0]} goes to the trash` : `; volumes ${names.join(", ")} go to the trash`;
 }
 
 function restartSlot(job: SlotJob, assessment: Extract<Assessment, { kind: "restart" }>): void {
@@ -231,7 +271,7 @@ function restartSlot(job: SlotJob, assessment: Extract<Assessment, { kind: "rest
   works(work, assessment.decision.code === "heal" ? "heal" : "create");
   if (assessment.how === "start") {
     const kind = assessment.decision.code === "heal" ? "replace" : "create";
-    addChange(work, kind, slot.index, claim, assessment.decision);
+    addChange(work, kind, slot.index, claim, assessment.decision, { what: describeRestoring(restoringOn(work, slot, claim)) });
     const last = startOn(job, set, claim, slot.former, turn);
     if (last !== null && disruptive) lanes.took(last);
     return;
@@ -252,8 +292,9 @@ function restartSlot(job: SlotJob, assessment: Extract<Assessment, { kind: "rest
 
 /** The current claim with the Set's present needs; journalled if they differ. */
 function resized(job: SlotJob, set: DesiredSet, current: Claim): Claim {
-  if (claimFits(current, set)) return current;
-  const claim = { ...current, ...reservationOf(set) };
+  const here = volumesOn(job.slot, current.host);
+  if (claimFits(current, set, here)) return current;
+  const claim = { ...current, ...reservationOf(set, here) };
   job.work.events.push({ type: "slot.resized", set: set.name, index: job.slot.index, claim });
   return claim;
 }
@@ -264,11 +305,14 @@ function replaceInstance(job: SlotJob, assessment: Extract<Assessment, { kind: "
   const set = work.draft.set!;
   const turn = assessment.disruptive ? lanes.next() : [];
   if (turn === null) return waitForTurn(job, `replace: ${assessment.what}`);
+  if (dropsData(set, slot) && isOverBudget(job, "a volume that it does not want any more would go to the trash")) return;
   const claim = newClaim(work, set, slot.index, slot.current!.host, slot.current!.why);
   if ("code" in claim) return addBlocked(work, slot.index, slot.current, claim, null);
   work.events.push({ type: "slot.placed", set: work.draft.name, index: slot.index, claim });
   works(work, "rollout");
-  addChange(work, "replace", slot.index, claim, rolloutDecision(job, "new infra container"), { what: assessment.what });
+  addChange(work, "replace", slot.index, claim, rolloutDecision(job, `new infra container${dropText(job, set, claim)}`), {
+    what: assessment.what,
+  });
   const last = startOn(job, set, claim, formersOf(slot), turn);
   if (last !== null && assessment.disruptive) lanes.took(last);
 }
@@ -297,10 +341,14 @@ function updateSlot(job: SlotJob, assessment: Extract<Assessment, { kind: "updat
   const { work, slot } = job;
   const set = work.draft.set!;
   const claim = resized(job, set, slot.current!);
+  const here = volumesOn(slot, claim.host);
+  const room = makeRoom(work.pass, set, slot, claim);
+  if ("wait" in room) return addBlocked(work, slot.index, claim, room.wait, room.wakeInMs);
   works(work, "update");
-  addChange(work, "update", slot.index, claim, assessment.decision, { what: assessment.what });
-  const seen = slot.seen.find((on) => on.host === claim.host) ?? null;
-  updateInPlace(work.pass.steps, ownerOf(work, slot.index), claim, set, seen);
+  const stays = refusedShrinks(set, here);
+  const { code, text } = assessment.decision;
+  addChange(work, "update", slot.index, claim, { code, text: stays === null ? text : `${text}; ${stays}` }, { what: assessment.what });
+  updateInPlace(work.pass.steps, ownerOf(work, slot.index), claim, set, { here, unwanted: null, back: NOTHING_BACK, room: room.steps });
   clearFormers(work, slot, slot.former, claim, [], PART);
 }
 
@@ -321,27 +369,6 @@ function retireSlot(job: SlotJob, decision: Decision): void {
   works(work, work.draft.set === null ? "remove" : "scale");
   addChange(work, "remove", slot.index, current, decision);
   clearFormers(work, slot, formersOf(slot), null, [], PART);
-}
-
-/** Says where the Set's promise about zones is not kept, now that it is placed. */
-function noteShortfall(work: SetWork): void {
-  const { set, target, name } = work.draft;
-  if (set === null || target === null) return;
-  const text = target.shortfall ?? zoneShortfall(work.pass.index, set, target.count);
-  if (text !== null) work.problems.push(shortfallProblem(name, text));
-}
-
-/** Limits that the Set goes without where it runs or is going to run. */
-function noteUnenforced(work: SetWork): void {
-  const { set } = work.draft;
-  if (set === null) return;
-  const hosts = work.changes.flatMap(({ kind, host }) => (host === null || kind === "remove" ? [] : [work.pass.fleet.hostOf(host)]));
-  const problem = unenforcedProblem(set, hosts);
-  if (problem !== null) work.problems.push(problem);
-}
-
-export function shortfallProblem(set: string, text: string): Problem {
-  return { code: "zone-shortfall", severity: "warning", subject: `set/${set}`, text };
 }
 
 /** Journals the count of an elastic Set when it changes, so that it stays when its rules go. */

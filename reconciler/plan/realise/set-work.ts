@@ -5,6 +5,7 @@ import type { Change, ChangeKind, Decision, Problem } from "../../core/plan.ts";
 import { inputOf } from "../diff/assess.ts";
 import type { AddressPool } from "../place/addresses.ts";
 import type { HostIndex } from "../place/host-index.ts";
+import type { Mark } from "../place/reservations.ts";
 import type { FleetFacts, SetDraft } from "../set-draft.ts";
 import type { StepList, StepOwner } from "../steps/step-list.ts";
 
@@ -17,8 +18,21 @@ export interface PassContext {
   readonly steps: StepList;
   /** Pools whose destroys are over budget and not confirmed. */
   readonly heldPools: ReadonlySet<string>;
+  /** Where the pass began, in the index. */
+  readonly mark: Mark;
+  /** By host. */
+  readonly reclaimed: Map<string, Reclaimed>;
   /** Addresses leased for this plan only; given back when it is done. */
   readonly tentative: { readonly pool: string; readonly ip: string; readonly slot: string }[];
+}
+
+/** What a pass takes of a host's trash before its time, and for how much. */
+export interface Reclaimed {
+  /** Bytes of new claims that were given steps in this pass. */
+  grantedBytes: number;
+  freedBytes: number;
+  /** Number of the step, by id of the entry. */
+  readonly steps: Map<string, number>;
 }
 
 /** One Set's part of the plan while it is put together. */

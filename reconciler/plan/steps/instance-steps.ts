@@ -2,8 +2,8 @@ import type { DesiredSet } from "../../core/desired.ts";
 import type { Claim } from "../../core/memory.ts";
 import type { HostObservation } from "../../core/observation.ts";
 import type { InstanceSpec } from "../../core/plan.ts";
-import type { SlotOnHost } from "../diff/slot-facts.ts";
 import type { StepList, StepOwner } from "./step-list.ts";
+import { volumeSteps, type VolumeWork } from "./volume-steps.ts";
 
 const specs = new WeakMap<DesiredSet, InstanceSpec>();
 
@@ -43,36 +43,16 @@ export function bringUp(
   owner: StepOwner,
   claim: Claim,
   set: DesiredSet,
-  here: { readonly observation: HostObservation | null; readonly seen: SlotOnHost | null },
+  observation: HostObservation | null,
+  volumes: VolumeWork,
   needs: readonly number[],
 ): number {
-  const ready = [...pullSteps(steps, owner, claim, set, here.observation), ...volumeSteps(steps, owner, claim, set, here.seen, needs)];
+  const ready = [...pullSteps(steps, owner, claim, set, observation), ...volumeSteps(steps, owner, claim, set, volumes, needs)];
   const { ingressBps, egressBps } = set.live;
   const ip = claim.ip ?? "";
   ready.push(steps.add("attachPort", owner, claim, needs, { ip, vlan: set.template.network.vlan, ingressBps, egressBps }));
   const start = steps.add("startInstance", owner, claim, [...ready, ...needs], { spec: specOf(set), ip });
   return awaitHealthy(steps, owner, claim, set, [start]);
-}
-
-/** Creates the volumes that are missing and grows those that are too small. */
-function volumeSteps(
-  steps: StepList,
-  owner: StepOwner,
-  claim: Claim,
-  set: DesiredSet,
-  seen: SlotOnHost | null,
-  needs: readonly number[],
-): number[] {
-  const numbers: number[] = [];
-  for (const volume of set.template.volumes) {
-    if (volume.kind !== "lvm") continue;
-    const sizeBytes = set.live.volumes[volume.name] ?? 0;
-    const known = seen?.volumes.find((candidate) => candidate.name === volume.name);
-    if (known === undefined)
-      numbers.push(steps.add("createVolume", owner, claim, needs, { volume: volume.name, filesystem: volume.filesystem, sizeBytes }));
-    else if (known.sizeBytes < sizeBytes) numbers.push(steps.add("growVolume", owner, claim, needs, { volume: volume.name, sizeBytes }));
-  }
-  return numbers;
 }
 
 /** Waits until every health check passes; fails when the containers die or their patience is over. */
@@ -96,8 +76,8 @@ export function recreate(
 }
 
 /** Changes limits, rates and volume sizes in place. Returns the last step. */
-export function updateInPlace(steps: StepList, owner: StepOwner, claim: Claim, set: DesiredSet, seen: SlotOnHost | null): number {
-  const grown = volumeSteps(steps, owner, claim, set, seen, []);
+export function updateInPlace(steps: StepList, owner: StepOwner, claim: Claim, set: DesiredSet, volumes: VolumeWork): number {
+  const grown = volumeSteps(steps, owner, claim, set, volumes, []);
   return steps.add("updateLive", owner, claim, grown, { live: set.live, liveHash: set.liveHash, spec: specOf(set) });
 }
 
@@ -130,7 +110,17 @@ export function releaseHost(
 ): void {
   let after = needs;
   if (leftover.port) after = [steps.add("detachPort", owner, claim, after, {})];
-  for (const volume of leftover.volumes) {
-    after = [steps.add("trashVolume", owner, claim, after, { volume, commit: context.commit, trashedAtMs: context.nowMs })];
-  }
+  for (const volume of leftover.volumes) after = [toTrash(steps, owner, claim, volume, context, after)];
+}
+
+/** A volume to the trash, once nothing uses it (`needs`). Returns the step. */
+export function toTrash(
+  steps: StepList,
+  owner: StepOwner,
+  claim: Claim,
+  volume: string,
+  context: { readonly commit: string; readonly nowMs: number },
+  needs: readonly number[],
+): number {
+  return steps.add("trashVolume", owner, claim, needs, { volume, commit: context.commit, trashedAtMs: context.nowMs });
 }

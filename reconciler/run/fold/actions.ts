@@ -1,6 +1,7 @@
 import type { Failure } from "../../core/memory.ts";
 import { sortedUnique } from "../../core/order.ts";
 import { type Draft, type EventOf, refuse, replaceSet, setOf } from "./draft.ts";
+import { restoreBegun } from "./trash.ts";
 
 type Trouble = Pick<Failure, "code" | "message" | "lastAtMs" | "input" | "generation"> & {
   readonly host: string;
@@ -38,6 +39,7 @@ export function actionStarted(draft: Draft, event: EventOf<"action.started">): v
   if (draft.running.has(event.id)) refuse(draft, event, `action ${event.id} runs already`);
   const { id, kind, host, set, index, generation, taskId } = event;
   draft.running.set(id, { id, kind, host, set, index, generation, taskId, startedAtMs: event.atMs });
+  if (kind === "restoreVolume") restoreBegun(draft, host, set, index);
 }
 
 export function actionEnded(draft: Draft, event: EventOf<"action.ended">): void {

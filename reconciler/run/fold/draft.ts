@@ -1,5 +1,5 @@
 import type { EventType, JournalEvent } from "../../core/events.ts";
-import type { Failure, Hold, HostMemory, Memory, OpenTask, RunningAction, SlotMemory } from "../../core/memory.ts";
+import type { Failure, Hold, HostMemory, Memory, OpenTask, Purge, Restore, RunningAction, SlotMemory } from "../../core/memory.ts";
 
 /** Memory while events are folded in: the same maps, writable. Entries of the maps are replaced, never changed. */
 export interface Draft extends Pick<Writable<Memory>, "sequence" | "plans" | "revision" | "rejected"> {
@@ -7,6 +7,8 @@ export interface Draft extends Pick<Writable<Memory>, "sequence" | "plans" | "re
   readonly hosts: Map<string, HostMemory>;
   readonly holds: Map<string, Hold>;
   readonly confirmed: Map<string, number>;
+  readonly restores: Map<string, Restore>;
+  readonly purges: Map<string, Purge>;
   readonly running: Map<string, RunningAction>;
   uninventoried: Set<string> | null;
 }

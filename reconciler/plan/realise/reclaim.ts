@@ -1,0 +1,68 @@
+import type { DesiredSet } from "../../core/desired.ts";
+import type { Claim } from "../../core/memory.ts";
+import type { TrashedVolume } from "../../core/observation.ts";
+import { compareText } from "../../core/order.ts";
+import type { Decision } from "../../core/plan.ts";
+import { volumesOn, type SlotFacts } from "../diff/slot-facts.ts";
+import { changeSinceMark } from "../place/reservations.ts";
+import { spareTrash } from "../restore/taken.ts";
+import { addPurge, isMeant, purgeRetryInMs } from "../steps/purge.ts";
+import { takesRoom } from "../steps/volume-steps.ts";
+import { heldBytes } from "../volumes/on-host.ts";
+import type { PassContext } from "./set-work.ts";
+
+/** Room in the volume group: the steps to wait for, or why there is none yet. */
+export type Room = { readonly steps: readonly number[] } | { readonly wait: Decision; readonly wakeInMs: number | null };
+
+const AS_IT_IS: Room = { steps: [] };
+
+/** True on hosts where trash gives way to volumes that have no room otherwise. */
+export function mayReclaim(pass: PassContext, host: string): boolean {
+  const { pool, reach } = pass.fleet.hostOf(host);
+  return reach === "ok" && pool?.storage.trashReclaim === "when-full" && pass.fleet.input.destroysFrozen === null;
+}
+
+/** Bytes of the host's trash that may give way: not what is to be restored. */
+export function reclaimableBytes(pass: PassContext, host: string): number {
+  if (!mayReclaim(pass, host)) return 0;
+  const { restores } = pass.fleet.input.memory;
+  return spareTrash(pass.fleet.hostOf(host).observation?.trash ?? [], (entry) => isMeant(restores, host, entry));
+}
+
+/**
+ * Makes room for the volumes that the slot is about to get on its claim's host: purges the oldest trash there, as much as is
+ * lacking and no more; `lentBytes` of what is lacking come back with the slot. Only where the pool says so; elsewhere the trash was counted as taken when the slot was placed.
+ */
+export function makeRoom(pass: PassContext, set: DesiredSet, slot: SlotFacts, claim: Claim, lentBytes = 0): Room {
+  const { host } = claim;
+  const position = pass.index.positions.get(host);
+  if (position === undefined || !mayReclaim(pass, host) || !takesRoom(set, volumesOn(slot, host))) return AS_IT_IS;
+  const known = pass.reclaimed.get(host) ?? { grantedBytes: 0, freedBytes: 0, steps: new Map<string, number>() };
+  pass.reclaimed.set(host, known);
+  known.grantedBytes += Math.max(0, claim.resources.diskBytes - heldBefore(slot, host) - lentBytes);
+  const freeBytes = pass.index.free.diskBytes[position]! - changeSinceMark(pass.index, pass.mark, position);
+  let lackingBytes = known.grantedBytes - freeBytes - known.freedBytes;
+  for (const entry of oldestFirst(pass.fleet.hostOf(host).observation?.trash ?? [])) {
+    if (lackingBytes <= 0) break;
+    if (known.steps.has(entry.id) || isMeant(pass.fleet.input.memory.restores, host, entry)) continue;
+    const wakeInMs = purgeRetryInMs(pass.fleet.input, entry);
+    if (wakeInMs > 0) return { wait: { code: "wait.room", text: `room on ${host} is in the trash, and its purge failed` }, wakeInMs };
+    known.steps.set(entry.id, addPurge(pass.steps, host, entry));
+    known.freedBytes += entry.sizeBytes;
+    lackingBytes -= entry.sizeBytes;
+  }
+  return { steps: [...known.steps.values()] };
+}
+
+/** What of the disk the slot had on the host when the pass began. */
+function heldBefore({ current, former, seen }: SlotFacts, host: string): number {
+  const claims = [...former, ...(current === null ? [] : [current])].filter((claim) => claim.host === host);
+  const on = seen.find((candidate) => candidate.host === host);
+  const held = [...claims, ...(on?.instances ?? [])].map(({ resources }) => resources.diskBytes);
+  return Math.max(0, heldBytes(on?.volumes ?? []), ...held);
+}
+
+function oldestFirst(trash: readonly TrashedVolume[]): TrashedVolume[] {
+  const volumes = trash.filter(({ kind }) => kind === "lvm");
+  return volumes.sort((a, b) => a.trashedAtMs - b.trashedAtMs || compareText(a.id, b.id));
+}
