@@ -1,18 +1,10 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
+import type { TrashRow } from "../../reconciler/api/types.ts";
 import { createFleet, inNetworkOf, type TestFleet, type WorldContainer } from "../hosts/fleet.ts";
 import { IMAGES } from "../hosts/rig/images.ts";
 import { waitFor, waitUntil } from "../hosts/rig/wait.ts";
 import { watchLives } from "../hosts/timeline.ts";
-import {
-  expectKept,
-  ledgerKeeper,
-  ledgerWriter,
-  ledgerWriterTo,
-  parseHeard,
-  parseLedger,
-  readVolume,
-  type LedgerLine,
-} from "./ledger.ts";
+import { expectKept, ledgerKeeper, ledgerWriter, ledgerWriterTo, parseHeard, parseLedger, readVolume, type LedgerLine } from "./ledger.ts";
 import { addVolumeGroup, mountOf, poolManifest, setManifest } from "./lab.ts";
 import { BRIDGE } from "./manifests.ts";
 import type { VmHost } from "./rig/host.ts";
@@ -78,19 +70,24 @@ async function heardByBackup(): Promise<ReturnType<typeof parseHeard>> {
 async function hears(lines: number): Promise<void> {
   const before = (await heardByBackup()).length;
   const evidence = (): Promise<string> => fleet.evidence();
-  await waitUntil(`the backup to hear ${lines} lines`, async () => (await heardByBackup()).length >= before + lines, { everyMs: 500, evidence });
+  await waitUntil(`the backup to hear ${lines} lines`, async () => (await heardByBackup()).length >= before + lines, {
+    everyMs: 500,
+    evidence,
+  });
 }
 
 /** What an Instance's host has for it besides containers: mounts, ports with their flows, limits; without what changes at each start. */
 async function describeHost(host: VmHost): Promise<unknown> {
   const lines = async (...argv: readonly string[]): Promise<readonly string[]> =>
     (await host.exec(argv)).stdout.split("\n").filter((line) => line !== "");
-  const flows = (await lines("ovs-ofctl", "dump-flows", "--no-stats", "--names", BRIDGE)).map((line) => line.replaceAll(/"?sp[0-9a-f]{6,}"?/g, "PORT"));
+  const flows = (await lines("ovs-ofctl", "dump-flows", "--no-stats", "--names", BRIDGE)).map((line) =>
+    line.replaceAll(/"?sp[0-9a-f]{6,}"?/g, "PORT"),
+  );
   const limits = (await lines("tc", "qdisc", "show")).filter((line) => line.includes("tbf"));
   return {
     flows: flows.map((line) => line.trim()).sort(),
     mounts: (await lines("findmnt", "--noheadings", "--output", "SOURCE,TARGET,FSTYPE", "--list", "--types", "ext4,xfs")).toSorted(),
-    limits: limits.map((line) => /rate \S+/.exec(line)?.[0]).sort(),
+    limits: limits.map((line) => /rate \S+/.exec(line)?.[0] ?? line).toSorted(),
     tunnels: (await lines("ovs-vsctl", "--bare", "--columns=options", "find", "interface", "type=vxlan")).toSorted(),
   };
 }
@@ -117,9 +114,11 @@ async function comesBack(how: string, host: VmHost, restart: () => Promise<void>
   settled = await fleet.settled(SETTLE_MS);
   const seconds = (from: number, to: number): string => ((to - from) / 1000).toFixed(1);
   process.stdout.write(`${how}: up after ${seconds(startedAt, upAt)} s, all healthy ${seconds(upAt, performance.now())} s later\n`);
-  const places = (world: typeof settled): unknown => [...world].map(([slot, it]) => [slot, it.host, it.ip, it.generation, it.name]).sort();
+  const places = (world: typeof settled): unknown =>
+    [...world].map(([slot, it]) => [slot, it.host, it.ip, it.generation, it.name].join(" ")).toSorted();
   expect(places(settled)).toEqual(places(former));
-  for (const [slot, { host: on, id }] of settled) expect([slot, id]).toEqual([slot, on === host.name ? expect.any(String) : former.get(slot)!.id]);
+  for (const [slot, { host: on, id }] of settled)
+    expect([slot, id]).toEqual([slot, on === host.name ? expect.any(String) : former.get(slot)!.id]);
   const after = async (): Promise<unknown> => ({
     host: await describeHost(host),
     limits: await Promise.all(webs.map((slot) => insideLimits(settled.get(slot)!))),
@@ -136,8 +135,18 @@ async function comesBack(how: string, host: VmHost, restart: () => Promise<void>
 test("a reboot under load: containers, addresses, mounts, flows and limits are back, and no acknowledged line is lost", async () => {
   const host = hostOf("primary/0");
   await comesBack("reboot", host, () => host.reboot());
-  const { stdout } = await host.exec(["systemctl", "show", "--property=ActiveEnterTimestampMonotonic", "--value", "setpoint-agent", "docker"]);
-  const [agent, docker] = stdout.split("\n").filter((line) => line !== "").map(Number);
+  const { stdout } = await host.exec([
+    "systemctl",
+    "show",
+    "--property=ActiveEnterTimestampMonotonic",
+    "--value",
+    "setpoint-agent",
+    "docker",
+  ]);
+  const [agent, docker] = stdout
+    .split("\n")
+    .filter((line) => line !== "")
+    .map(Number);
   expect(agent).toBeLessThan(docker!);
 });
 
@@ -155,6 +164,16 @@ async function bootTime(host: VmHost): Promise<number> {
   return (before + performance.now()) / 2000 - uptime;
 }
 
+/** The lines of `single/0` on a machine, once there are some. */
+async function writesOn(host: VmHost): Promise<readonly LedgerLine[]> {
+  const look = async (): Promise<readonly LedgerLine[] | null> => {
+    const { exitCode, stdout } = await host.exec(["cat", `${mountOf("single/0", "data")}/data/ledger`], { anyExit: true });
+    const lines = exitCode === 0 ? parseLedger(stdout) : [];
+    return lines.length > 10 ? lines : null;
+  };
+  return await waitFor("the slot to write elsewhere", look, { deadlineMs: SETTLE_MS, everyMs: 500, evidence: () => fleet.evidence() });
+}
+
 test("no network between the reconciler and a host: what owns a volume stops there before it starts elsewhere, and nothing is written twice", async () => {
   fleet.commit({ "lab.yaml": labManifest(STRICT) });
   settled = await fleet.settled(SETTLE_MS);
@@ -165,13 +184,7 @@ test("no network between the reconciler and a host: what owns a volume stops the
   const lives = await watchLives(fleet);
   const cutAt = performance.now() / 1000;
   await host.cut();
-  const elsewhere = async (): Promise<readonly LedgerLine[] | null> => {
-    const { exitCode, stdout } = await other.exec(["cat", `${mountOf("single/0", "data")}/data/ledger`], { anyExit: true });
-    const lines = exitCode === 0 ? parseLedger(stdout) : [];
-    return lines.length > 10 ? lines : null;
-  };
-  const options = { deadlineMs: SETTLE_MS, everyMs: 500, evidence: () => fleet.evidence() };
-  const written = await waitFor("the slot to write elsewhere", elsewhere, options);
+  const written = await writesOn(other);
   const stopped = parseLedger(await readVolume(host, "single/0", "data", "ledger"));
   const lastAt = boots.there + stopped.at(-1)!.uptime - cutAt;
   const firstAt = boots.elsewhere + written[0]!.uptime - cutAt;
@@ -196,4 +209,29 @@ test("no network between the reconciler and a host: what owns a volume stops the
   await hears(5);
   expectKept(await ledgerOf("primary/0"), await heardByBackup());
   expect((await ledgerOf("single/0")).slice(0, written.length)).toEqual(written);
+});
+
+test("a host without power that somebody confirms dead: its slots start elsewhere at once; it comes back and does not start them", async () => {
+  const host = hostOf("single/0");
+  const other = rig.hosts.find((it) => it !== host)!;
+  const former = settled;
+  const startedAt = performance.now();
+  await host.powerCut();
+  const confirm = async (): Promise<boolean> =>
+    (await fleet.tell("host", "confirm-dead", host.name, "--why", "it burnt down")).exitCode === 0;
+  await waitUntil("the host to be silent", confirm, { everyMs: 500, evidence: () => fleet.evidence() });
+  const written = await writesOn(other);
+  process.stdout.write(
+    `confirmed dead: it writes elsewhere ${((performance.now() - startedAt) / 1000).toFixed(1)} s after the power was cut\n`,
+  );
+  await host.boot();
+  settled = await fleet.settled(SETTLE_MS);
+  for (const slot of ["primary/0", "backup/0"]) expect([slot, settled.get(slot)!.host]).toEqual([slot, former.get(slot)!.host]);
+  expect([settled.get("single/0")!.host, settled.get("single/0")!.ip]).toEqual([other.name, former.get("single/0")!.ip]);
+  expect((await ledgerOf("single/0")).slice(0, written.length)).toEqual(written);
+  await hears(5);
+  expectKept(await ledgerOf("primary/0"), await heardByBackup());
+  // What each of the two moves left behind.
+  const left = JSON.parse((await fleet.tell("get", "trash", "-o", "json")).stdout) as readonly TrashRow[];
+  expect(left.map((entry) => `${entry.host} ${entry.set}`).sort()).toEqual([`${other.name} single`, `${host.name} single`].sort());
 });

@@ -5,7 +5,6 @@ import type { VmHost } from "./rig/host.ts";
 /** The volume group that `addVolumeGroup` makes of the empty disk of each machine. */
 export const VOLUME_GROUP = "vg0";
 
-
 /** Where setpoint mounts a slot's volume of kind lvm. */
 export function mountOf(slot: string, volume: string): string {
   return `/var/lib/setpoint/volumes/${slot}/${volume}`;
@@ -21,17 +20,19 @@ export interface PoolOptions {
   readonly cidr: string;
   readonly gateway: string;
   readonly failure: NonNullable<HostPool["spec"]["failure"]>;
+  /** Of the trash; default: a day. */
+  readonly keepFor?: string;
 }
 
 /** A pool of machines, one zone and one label `host` each: the kernel's switch, VXLAN between them, volumes of LVM. JSON is YAML too. */
-export function poolManifest(name: string, hosts: readonly VmHost[], { vni, cidr, gateway, failure }: PoolOptions): string {
+export function poolManifest(name: string, hosts: readonly VmHost[], { vni, cidr, gateway, failure, keepFor = "1d" }: PoolOptions): string {
   const pool: HostPool = {
     apiVersion: "setpoint/v1",
     kind: "HostPool",
     metadata: { name },
     spec: {
       network: { cidr, gateway, driver: "ovs", bridge: BRIDGE, datapath: "system", overlay: { vni } },
-      storage: { volumeGroup: VOLUME_GROUP, trash: { keepFor: "1d" } },
+      storage: { volumeGroup: VOLUME_GROUP, trash: { keepFor } },
       cpu: { overcommit: 4 },
       failure,
       budget: { percent: 100, count: 50 },

@@ -64,7 +64,9 @@ export function parseLedger(text: string): readonly LedgerLine[] {
   let last = "";
   return lines.map((line, index) => {
     const [number, uptime, digest] = line.split(" ");
-    const wanted = createHash("md5").update(`${index + 1} ${uptime} ${last}\n`).digest("hex");
+    const wanted = createHash("md5")
+      .update(`${index + 1} ${uptime} ${last}\n`)
+      .digest("hex");
     expect([line, number, digest]).toEqual([line, String(index + 1), wanted]);
     last = wanted;
     return { number: index + 1, uptime: Number(uptime), digest: wanted };

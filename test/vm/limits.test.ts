@@ -2,6 +2,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { ContainerResources } from "../../reconciler/core/manifest-types.ts";
 import type { HostSample } from "../../reconciler/core/samples.ts";
+import type { TrashRow } from "../../reconciler/api/types.ts";
 import type { Counters } from "../../reconciler/agent/sampler/counters.ts";
 import { createFleet, type TestFleet, type WorldContainer } from "../hosts/fleet.ts";
 import type { Look } from "../hosts/measure/conforms.ts";
@@ -10,7 +11,7 @@ import { IMAGES } from "../hosts/rig/images.ts";
 import { waitUntil } from "../hosts/rig/wait.ts";
 import { limitConforms } from "./conforms.ts";
 import { ledgerWriter, parseLedger, readVolume } from "./ledger.ts";
-import { addVolumeGroup, poolManifest, setManifest } from "./lab.ts";
+import { addVolumeGroup, poolManifest, setManifest, VOLUME_GROUP } from "./lab.ts";
 import type { VmHost } from "./rig/host.ts";
 import { createVmRig, type VmRig } from "./rig/rig.ts";
 
@@ -37,8 +38,7 @@ beforeAll(async () => {
   host = rig.host("a");
   await addVolumeGroup(host);
   await host.unpack(["-C", ROOT, ...INSIDE_SOURCES], INSIDE);
-  const pool = poolManifest("lab", rig.hosts, { vni: 42, cidr: "10.70.0.0/24", gateway: "10.70.0.1", failure: FAILURE });
-  fleet = createFleet(rig, { "lab.yaml": pool, "growing.yaml": growing("1Gi") });
+  fleet = createFleet(rig, { "lab.yaml": labManifest("1d"), "growing.yaml": growing("1Gi") });
   await fleet.startReconciler();
 });
 afterAll(async () => {
@@ -46,6 +46,10 @@ afterAll(async () => {
   await fleet?.close();
   await rig?.close();
 });
+
+function labManifest(keepFor: string): string {
+  return poolManifest("lab", rig.hosts, { vni: 42, cidr: "10.70.0.0/24", gateway: "10.70.0.1", failure: FAILURE, keepFor });
+}
 
 function growing(size: string): string {
   const volumes = [{ name: "data", lvm: { size } }];
@@ -76,6 +80,44 @@ test("a volume grows under a writing process: no error, no restart", async () =>
   expect([await life(), settled.get("growing/0")!.id]).toEqual([before.life, id]);
 });
 
+async function trash(): Promise<readonly TrashRow[]> {
+  return JSON.parse((await fleet.tell("get", "trash", "-o", "json")).stdout) as readonly TrashRow[];
+}
+
+async function volumesOfGroup(): Promise<number> {
+  return (await host.exec(["lvs", "--noheadings", VOLUME_GROUP])).stdout.split("\n").filter((line) => line.trim() !== "").length;
+}
+
+/** Waits until an entry is gone, also from the disk. */
+async function isPurged(set: string): Promise<void> {
+  const isGone = async (): Promise<boolean> => (await trash()).every((entry) => entry.set !== set);
+  await waitUntil(`the data of ${set} to be purged`, isGone, { everyMs: 500, evidence: () => fleet.evidence() });
+}
+
+test("a Set deleted by a commit: its data waits in the trash and comes back with the same bytes; it is purged when somebody asks", async () => {
+  const before = await readVolume(host, "growing/0", "data", "ledger");
+  fleet.commit({ "growing.yaml": null });
+  await fleet.settled(SETTLE_MS);
+  const [entry, ...more] = await trash();
+  expect(entry).toMatchObject({ host: "a", set: "growing", index: 0, volume: "data", kind: "lvm" });
+  expect(more).toEqual([]);
+  const restored = await fleet.tell("trash", "restore", entry!.id, "--why", "deleted by mistake");
+  expect([restored.stderr, restored.exitCode]).toEqual(["", 0]);
+  fleet.commit({ "growing.yaml": growing("2Gi") });
+  await fleet.settled(SETTLE_MS);
+  await waitUntil("the writer to go on", async () => parseLedger(await readVolume(host, "growing/0", "data", "ledger")).length > 0);
+  expect((await readVolume(host, "growing/0", "data", "ledger")).slice(0, before.length)).toBe(before);
+  expect(await trash()).toEqual([]);
+  fleet.commit({ "growing.yaml": null });
+  await fleet.settled(SETTLE_MS);
+  const [again] = await trash();
+  expect([await volumesOfGroup(), again?.set]).toEqual([1, "growing"]);
+  const purged = await fleet.tell("trash", "purge", again!.id, "--yes", "--why", "not needed any more");
+  expect([purged.stderr, purged.exitCode]).toEqual(["", 0]);
+  await isPurged("growing");
+  expect(await volumesOfGroup()).toBe(0);
+});
+
 test("limits hold on cgroup v2: CPU, memory, writes to the host's disk and to a volume; the agent's samples tell them", async () => {
   const of = (memory: string): ContainerResources => ({ cpu: { request: "10m" }, memory: { request: "8Mi", limit: memory } });
   const io = { ...of("64Mi"), io: { writeBps: WRITE_BPS } };
@@ -84,7 +126,6 @@ test("limits hold on cgroup v2: CPU, memory, writes to the host's disk and to a 
   const mounts = [{ volume: "data", path: "/data" }];
   const volumes = [{ name: "data", lvm: { size: "512Mi" } }];
   fleet.commit({
-    "growing.yaml": null,
     "busy.yaml": setManifest("busy", { replicas: 1 }, { image: IMAGES.busy, resources: cpu }),
     "hungry.yaml": setManifest("hungry", { replicas: 1 }, { name: "hog", image: IMAGES.sleeper, resources: of("48Mi") }, side),
     "writer.yaml": setManifest("writer", { replicas: 1, volumes }, { image: IMAGES.sleeper, resources: io, mounts }),
@@ -100,7 +141,11 @@ test("limits hold on cgroup v2: CPU, memory, writes to the host's disk and to a 
 
 async function cpuHolds(id: string): Promise<void> {
   const look = async (): Promise<Look> => {
-    const seen = await measure<{ readonly quota: Measurement; readonly heldBack: number; readonly counters: Counters }>("cpu", id, String(CPU_MILLIS));
+    const seen = await measure<{ readonly quota: Measurement; readonly heldBack: number; readonly counters: Counters }>(
+      "cpu",
+      id,
+      String(CPU_MILLIS),
+    );
     expect(seen.counters.throttledNs).toBeGreaterThan(10_000_000);
     return { figure: seen.quota, fair: seen.heldBack > 0.9 };
   };
@@ -112,10 +157,17 @@ async function memoryHolds(id: string, world: readonly WorldContainer[]): Promis
   const ids = world.map((container) => container.id);
   const lives = (): Promise<string> => host.docker("inspect", "--format", "{{.Name}} {{.State.Pid}} {{.State.StartedAt}}", ...ids);
   const before = await lives();
-  const { exitCode } = await host.exec(["docker", "exec", id, "sh", "-c", "x=0123456789abcdef; while :; do x=$x$x; done"], { anyExit: true });
+  const { exitCode } = await host.exec(["docker", "exec", id, "sh", "-c", "x=0123456789abcdef; while :; do x=$x$x; done"], {
+    anyExit: true,
+  });
   expect(exitCode).toBe(137);
   const others = ids.filter((other) => other !== id);
-  const { peak, killed } = await measure<{ readonly peak: Measurement; readonly killed: readonly string[] }>("memory", id, String(MEMORY_BYTES), ...others);
+  const { peak, killed } = await measure<{ readonly peak: Measurement; readonly killed: readonly string[] }>(
+    "memory",
+    id,
+    String(MEMORY_BYTES),
+    ...others,
+  );
   rows.push(["memory limit, most ever used", peak]);
   expect(killed).toEqual([id]);
   expect(peak.measured).toBeLessThanOrEqual(MEMORY_BYTES);
@@ -135,6 +187,15 @@ async function writesHold(id: string): Promise<void> {
     await host.docker("exec", id, "sh", "-c", "kill -9 $(pidof dd)");
   }
 }
+
+test("data in the trash is purged when its time is over, not before", async () => {
+  fleet.commit({ "writer.yaml": null });
+  await fleet.settled(SETTLE_MS);
+  expect((await trash()).map(({ set }) => set)).toEqual(["writer"]);
+  fleet.commit({ "lab.yaml": labManifest("1s") });
+  await isPurged("writer");
+  expect(await volumesOfGroup()).toBe(0);
+});
 
 /** What the agent reports each second, beside what the test made happen. */
 async function samplesTell(): Promise<void> {
