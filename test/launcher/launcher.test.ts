@@ -27,10 +27,10 @@ function checkout(main: string, withModules = true): string {
   return join(root, "checkout/reconciler/setpoint");
 }
 
-/** A folder for PATH whose `node` is of this version: it answers -p as such a node does, and fails for all else. */
+/** A folder for PATH whose `node` is of this version: it tells its version as such a node does, and fails for all else. */
 function oldNode(major: number): string {
   mkdirSync(join(root, "old"), { recursive: true });
-  const script = `#!/bin/sh\n[ "$1" = -p ] || { echo "node ${major} was run" >&2; exit 99; }\n[ ${major} -ge 24 ] && echo true || echo false\n`;
+  const script = `#!/bin/sh\n[ "$1" = --version ] || { echo "node ${major} was run" >&2; exit 99; }\necho v${major}.1.0\n`;
   writeFileSync(join(root, "old/node"), script);
   chmodSync(join(root, "old/node"), 0o755);
   return join(root, "old");

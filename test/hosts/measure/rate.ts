@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { inNetworkOf } from "../fleet.ts";
+import { type FleetHost, inNetworkOf } from "../fleet.ts";
 import type { RigHost } from "../rig/host.ts";
 import { RIG_PATH, startInNamespaces, type RigProcess } from "../rig/process.ts";
 import { waitFor } from "../rig/wait.ts";
@@ -10,9 +10,9 @@ import { measureRate, type RateRequest } from "./network.ts";
 /** An Instance without limits moves this much of what the limit allows where the machine has time for it. */
 const ENOUGH_TIMES = 3;
 
-/** Who takes part in looks at a rate: containers of one host, by name or id. */
+/** Who takes part in looks at a rate: two containers of one host, by name or id, and one of any. */
 export interface RateLab {
-  readonly host: RigHost;
+  readonly host: FleetHost;
   /** Address of the container in which iperf3 serves. */
   readonly server: string;
   /** Has no limits. */
@@ -37,7 +37,7 @@ export async function lookAtRate({ host, server, free, limited }: RateLab, requi
   return { figure, fair: before && (await isFree()) };
 }
 
-async function rateOf(host: RigHost, client: string, request: RateRequest): Promise<Measurement> {
+async function rateOf(host: FleetHost, client: string, request: RateRequest): Promise<Measurement> {
   const run = async (argv: readonly string[]): Promise<string> => (await inNetworkOf(host, client, argv)).stdout;
   return await waitFor(`iperf3 from ${client}`, () => measureRate(run, request), { everyMs: 200 });
 }

@@ -50,7 +50,7 @@ export async function openLogin(entry: SshEntry, folder: string, evidence: () =>
   const dockerSocket = join(folder, "docker.sock");
   writeFileSync(config, sshConfig([entry]));
   for (const path of [control, dockerSocket]) rmSync(path, { force: true });
-  const ssh = ["ssh", "-F", config, "-S", control, "-o", "LogLevel=ERROR", "-o", "ConnectTimeout=30"];
+  const ssh = ["ssh", "-F", config, "-S", control, "-o", "LogLevel=ERROR", "-o", "ConnectTimeout=120"];
   const forward = ["-o", "ExitOnForwardFailure=yes", "-L", `${dockerSocket}:/run/docker.sock`];
   const said: string[] = [];
   const master = spawn("setpriv", ["--pdeathsig", "KILL", ...ssh, "-M", "-N", ...forward, entry.alias], {
