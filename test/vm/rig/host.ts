@@ -7,7 +7,7 @@ import { Hopeless, waitUntil } from "../../hosts/rig/wait.ts";
 import type { Accelerator } from "./accelerator.ts";
 import type { Image } from "./image.ts";
 import { startQemu, type Card, type Qemu } from "./qemu.ts";
-import { openLogin, type Login } from "./ssh.ts";
+import { loginConfig, openLogin, pathWithSsh, type Login } from "./ssh.ts";
 
 /** The disks every machine has; inside they are vda, vdb and vdc, and /dev/disk/by-id/virtio-NAME. Only the root has anything on it. */
 export const DISKS = ["root", "data", "spare"] as const;
@@ -99,6 +99,11 @@ export class VmHost {
     await this.exec(["mkdir", "-p", folder]);
     await this.exec(["tar", "-xf", "-", "--no-same-owner", "-C", folder], { input: readFileSync(archive), deadlineMs: 300_000 });
     rmSync(archive);
+  }
+
+  /** A PATH on which `ssh` knows the machine, by this name; for what a user does while it is on. */
+  sshOfUser(): { readonly path: string; readonly alias: string } {
+    return { path: pathWithSsh(this.folder, loginConfig(this.folder)), alias: this.#alias };
   }
 
   /** Switches on a machine that has disks. Resolves when systemd has started all it starts at boot, Docker and the agent too. */
@@ -208,6 +213,10 @@ export class VmHost {
     this.engine.close();
   }
 
+  get #alias(): string {
+    return `${this.name}-rig`;
+  }
+
   #on(): { readonly qemu: Qemu; readonly login: Login } {
     if (this.#running === null) throw new Error(`machine ${this.name} is off: boot() it first`);
     return this.#running;
@@ -236,7 +245,7 @@ export class VmHost {
 
   async #login(qemu: Qemu): Promise<void> {
     const { image, knownHosts } = this.#place;
-    const entry = { alias: `${this.name}-rig`, port: qemu.ports.rig, identity: image.identity, knownHosts };
+    const entry = { alias: this.#alias, port: qemu.ports.rig, identity: image.identity, knownHosts };
     this.#running = { qemu, login: await openLogin(entry, this.folder, () => this.logTails()) };
   }
 

@@ -1,11 +1,10 @@
-import { chmodSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { forgetNote, markOf, removeLeftovers, writeNote, type ProcessMark } from "../../hosts/rig/leftovers.ts";
-import { RIG_PATH } from "../../hosts/rig/process.ts";
 import { CACHE } from "./cache.ts";
 import { VmHost } from "./host.ts";
 import { openLan } from "./lan.ts";
-import { sshConfig } from "./ssh.ts";
+import { pathWithSsh, sshConfig } from "./ssh.ts";
 import { ensureTemplate, writeKnownHosts } from "./template.ts";
 
 export interface VmRigOptions {
@@ -61,21 +60,13 @@ export async function createVmRig(options: VmRigOptions): Promise<VmRig> {
     forgetNote(id);
   };
   try {
-    writeSsh(folder);
+    const path = pathWithSsh(folder, join(folder, "ssh_config"));
     await Promise.all(hosts.map((host) => host.resume(mould.template)));
+    return { folder, hosts, path, host: (name) => named(hosts, name), close };
   } catch (error) {
     await close();
     throw error;
   }
-  return { folder, hosts, path: `${join(folder, "bin")}:${RIG_PATH}`, host: (name) => named(hosts, name), close };
-}
-
-/** OpenSSH takes a user's settings from the home that /etc/passwd names and from nowhere else, so the rig's have to be told it. */
-function writeSsh(folder: string): void {
-  const program = join(folder, "bin/ssh");
-  mkdirSync(join(folder, "bin"));
-  writeFileSync(program, `#!/bin/sh\nexec /usr/bin/ssh -F '${folder}/ssh_config' "$@"\n`);
-  chmodSync(program, 0o755);
 }
 
 function named(hosts: readonly VmHost[], name: string): VmHost {

@@ -1,5 +1,5 @@
 import { spawn } from "node:child_process";
-import { existsSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { endOf, RIG_PATH, run, type CommandOptions, type CommandResult } from "../../hosts/rig/process.ts";
 import { Hopeless, waitUntil } from "../../hosts/rig/wait.ts";
@@ -34,6 +34,23 @@ export function sshConfig(entries: readonly SshEntry[]): string {
   return `${lines.join("\n")}\n`;
 }
 
+/** The file in a machine's folder with the settings of its login. */
+export function loginConfig(folder: string): string {
+  return join(folder, "ssh-rig");
+}
+
+/**
+ * A PATH on which `ssh` has these settings: OpenSSH takes a user's from the home that /etc/passwd names and from nowhere else. `folder` gets the
+ * program.
+ */
+export function pathWithSsh(folder: string, config: string): string {
+  const bin = join(folder, "bin");
+  mkdirSync(bin, { recursive: true });
+  writeFileSync(join(bin, "ssh"), `#!/bin/sh\nexec /usr/bin/ssh -F '${config}' "$@"\n`);
+  chmodSync(join(bin, "ssh"), 0o755);
+  return `${bin}:${RIG_PATH}`;
+}
+
 /** A login that is kept, through which commands run without a new one. */
 export interface Login {
   /** Runs a program on the machine; see run. It does not outlive its deadline. */
@@ -45,7 +62,7 @@ export interface Login {
 
 /** Logs in; `folder` gets the sockets. */
 export async function openLogin(entry: SshEntry, folder: string, evidence: () => string): Promise<Login> {
-  const config = join(folder, "ssh-rig");
+  const config = loginConfig(folder);
   const control = join(folder, "ssh.sock");
   const dockerSocket = join(folder, "docker.sock");
   writeFileSync(config, sshConfig([entry]));
