@@ -140,6 +140,20 @@ describe("a restore", () => {
     expect(contentOf(world, "db", 0)).toBe(DATA);
   });
 
+  test("begun when destroys are frozen again: the slot starts with what it has, and changes later", () => {
+    const { world } = again();
+    world.askRestore("db/0", { replace: true });
+    world.pass(3);
+    world.pass(0);
+    expect(world.running()).toEqual([]);
+    world.destroysFrozen = "the fetch failed";
+    for (let passes = 0; passes < 4; passes++) world.pass();
+    expect([world.running().length, contentOf(world, "db", 0), world.memory.restores.size]).toEqual([1, OTHER, 1]);
+    world.destroysFrozen = null;
+    world.converge();
+    expect([world.running().length, contentOf(world, "db", 0), world.memory.restores.size]).toEqual([1, DATA, 0]);
+  });
+
   test("a slot that is Stalled is tried again with other data", () => {
     const { world } = again();
     world.fails = (action) =>
