@@ -10,8 +10,10 @@ import { startQemu, type Card, type Qemu } from "./qemu.ts";
 import { openLogin, type Login } from "./ssh.ts";
 
 /** The disks every machine has; inside they are vda, vdb and vdc, and /dev/disk/by-id/virtio-NAME. Only the root has anything on it. */
-const DISKS = { root: null, data: "8G", spare: "1G" } as const;
-const BOOT_WITHIN_MS = 300_000;
+export const DISKS = ["root", "data", "spare"] as const;
+const EMPTY_DISKS = { data: "8G", spare: "1G" } as const;
+/** Half a minute on an idle machine without KVM; others may be at work on this one. */
+const BOOT_WITHIN_MS = 600_000;
 
 /** Lines that systemd writes to the console. */
 const LOGIN_LINE = "Started ssh.service";
@@ -52,7 +54,7 @@ export class VmHost {
   /** Docker's API, spoken to without its command line. */
   readonly engine: EngineApi;
   readonly #place: VmPlace;
-  readonly #disks: string[] = Object.keys(DISKS);
+  readonly #disks: string[] = [...DISKS];
   #running: { readonly qemu: Qemu; readonly login: Login } | null = null;
 
   /** A machine that is off and has no disks yet: resume() or install one. */
@@ -111,7 +113,7 @@ export class VmHost {
   /** As boot, of a new machine with memory that can be saved. */
   async bootNew(): Promise<void> {
     await createDisk(join(this.folder, "root.qcow2"), ["-F", "raw", "-b", this.#place.image.root]);
-    for (const name of ["data", "spare"] as const) await createDisk(join(this.folder, `${name}.qcow2`), [], DISKS[name]);
+    for (const [name, size] of Object.entries(EMPTY_DISKS)) await createDisk(join(this.folder, `${name}.qcow2`), [], size);
     await this.#boot(this.#disks, { path: join(this.folder, "ram"), shared: true }, true);
   }
 
@@ -165,9 +167,11 @@ export class VmHost {
   async reboot(): Promise<void> {
     const { qemu, login } = this.#on();
     const from = this.#consoleSize();
-    await this.exec(["systemctl", "reboot"], { anyExit: true });
+    // The answer may be lost with the connection.
+    const asked = this.exec(["systemctl", "--no-block", "reboot"], { anyExit: true }).catch(() => {});
     await this.#untilConsole(LOGIN_LINE, from);
     await login.close();
+    await asked;
     await this.#login(qemu);
     await this.#untilConsole(UP_LINE, from);
   }

@@ -57,7 +57,6 @@ const MASKED = [
   "fstrim.timer",
   "getty.target",
   "integritysetup.target",
-  "ovs-record-hostname.service",
   "proc-sys-fs-binfmt_misc.automount",
   "sys-fs-fuse-connections.mount",
   "sys-kernel-debug.mount",
@@ -155,8 +154,6 @@ async function configure(root: string, kernelVersion: string): Promise<void> {
   await inside("ldconfig");
   await inside("systemd-sysusers");
   await inside("depmod", kernelVersion);
-  mkdirSync(at("etc/openvswitch"), { recursive: true });
-  await inside("ovsdb-tool", "create", "/etc/openvswitch/conf.db", "/usr/share/openvswitch/vswitch.ovsschema");
   await inside("systemctl", "--quiet", "enable", ...ENABLED);
   await inside("systemctl", "--quiet", "mask", ...MASKED);
   await inside("systemctl", "--quiet", "set-default", "multi-user.target");

@@ -2,7 +2,7 @@ import { spawn } from "node:child_process";
 import { closeSync, openSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { endOf, RIG_PATH, tail } from "../../hosts/rig/process.ts";
-import { QEMU, type Accelerator } from "./accelerator.ts";
+import { QEMU, qemuVersion, type Accelerator } from "./accelerator.ts";
 import type { Image } from "./image.ts";
 import { openQmp, type Qmp } from "./qmp.ts";
 
@@ -12,9 +12,12 @@ export const RAM_MIB = 1024;
 export const CARDS = ["control", "lan", "rig"] as const;
 export type Card = (typeof CARDS)[number];
 
-/** With addresses as the machine gets them, and without shuffled ones, which would make QEMU translate every program anew. */
+/**
+ * Without shuffled addresses, which would make QEMU translate every program anew, and without the kernel's trial of its timer, in which it gives
+ * up where this machine is so busy that the interrupt comes late.
+ */
 const KERNEL_ARGUMENTS =
-  "console=ttyS0 quiet mitigations=off nokaslr norandmaps no5lvl apparmor=0 rcupdate.rcu_expedited=1 panic=-1 net.ifnames=0 " +
+  "no_timer_check console=ttyS0 quiet mitigations=off nokaslr norandmaps no5lvl apparmor=0 rcupdate.rcu_expedited=1 panic=-1 net.ifnames=0 " +
   "systemd.show_status=1 systemd.log_color=0";
 
 export interface QemuPlace {
@@ -46,8 +49,13 @@ export interface Qemu {
   kill(): Promise<void>;
 }
 
-/** What a saved state depends on, besides the image. */
-export function machineArguments(accelerator: Accelerator): readonly string[] {
+/** What a saved state fits: the same QEMU, with these arguments. */
+export function savedFor(image: Image, accelerator: Accelerator, disks: readonly string[]): string {
+  const machine = argumentsOf({ image, accelerator, folder: "/", disks, lan: "none", ram: null, isResumed: false });
+  return [qemuVersion(), ...machine].join(" ");
+}
+
+function machineArguments(accelerator: Accelerator): readonly string[] {
   const processor = {
     // One CPU: as fast as two where machines share the cores, and QEMU 7.2 with two locks up now and then.
     tcg: ["-accel", "tcg,thread=multi,tb-size=512", "-cpu", "Nehalem"],
@@ -108,8 +116,8 @@ function argumentsOf({ image, accelerator, folder, disks, lan, ram, isResumed }:
   };
   const start = ["-kernel", image.kernel, "-initrd", image.initrd, "-object", `${memory},size=${RAM_MIB}M`];
   const console = ["-chardev", `file,id=console,path=${join(folder, "console.log")},append=on`, "-serial", "chardev:console"];
-  const control = ["-qmp", `unix:${join(folder, "qmp")},server=on,wait=off`, "-device", "virtio-rng-pci"];
-  const devices = [...disks.flatMap(disk), ...CARDS.flatMap(card)];
+  const control = ["-qmp", `unix:${join(folder, "qmp")},server=on,wait=off`];
+  const devices = [...disks.flatMap(disk), ...CARDS.flatMap(card), "-device", "virtio-rng-pci"];
   return [...machineArguments(accelerator), ...start, ...console, ...control, ...devices, ...(isResumed ? ["-incoming", "defer"] : [])];
 }
 

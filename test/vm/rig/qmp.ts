@@ -1,5 +1,5 @@
 import { createConnection, type Socket } from "node:net";
-import { waitFor, waitUntil } from "../../hosts/rig/wait.ts";
+import { Hopeless, waitFor, waitUntil } from "../../hosts/rig/wait.ts";
 
 const SAVE_WITHIN_MS = 120_000;
 
@@ -21,9 +21,9 @@ interface Answer {
 
 export async function openQmp(path: string, evidence: () => string): Promise<Qmp> {
   const socket = await waitFor(`QEMU to listen on ${path}`, () => connect(path), { evidence });
-  const waiting: ((answer: Answer) => void)[] = [];
+  const waiting: ((answer: Answer | null) => void)[] = [];
   socket.on("error", () => {}); // Its end is told by close.
-  socket.on("close", () => waiting.splice(0).forEach((settle) => settle({ error: { desc: "QEMU ended" } })));
+  socket.on("close", () => waiting.splice(0).forEach((settle) => settle(null)));
   readLines(socket, (line) => {
     const answer = JSON.parse(line) as Answer;
     // Greetings and events are not answers.
@@ -31,8 +31,13 @@ export async function openQmp(path: string, evidence: () => string): Promise<Qmp
   });
   const command = (name: string, args?: unknown): Promise<unknown> =>
     new Promise((resolve, reject) => {
-      if (socket.destroyed) return reject(new Error(`${name}: QEMU ended`));
-      waiting.push(({ error, return: value }) => (error === undefined ? resolve(value) : reject(new Error(`${name}: ${error.desc}`))));
+      const settle = (answer: Answer | null): void => {
+        if (answer === null) reject(new Hopeless(`${name}: QEMU ended`));
+        else if (answer.error !== undefined) reject(new Error(`${name}: ${answer.error.desc}`));
+        else resolve(answer.return);
+      };
+      if (socket.destroyed) return settle(null);
+      waiting.push(settle);
       socket.write(`${JSON.stringify({ execute: name, arguments: args })}\n`);
     });
   await command("qmp_capabilities");
@@ -42,7 +47,11 @@ export async function openQmp(path: string, evidence: () => string): Promise<Qmp
     async migrate(verb, program) {
       await command("migrate-set-capabilities", { capabilities: [{ capability: "x-ignore-shared", state: true }] });
       await command(verb, { uri: `exec:${program}` });
-      const isOver = async (): Promise<boolean> => ((await command("query-migrate")) as { readonly status: string }).status === "completed";
+      const isOver = async (): Promise<boolean> => {
+        const { status } = (await command("query-migrate")) as { readonly status: string };
+        if (status === "failed") throw new Hopeless(`${verb} failed`);
+        return status === "completed";
+      };
       await waitUntil(`QEMU to ${verb}`, isOver, { deadlineMs: SAVE_WITHIN_MS, evidence });
     },
     close: () => void socket.destroy(),

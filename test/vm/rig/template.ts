@@ -1,12 +1,12 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { imageArchive } from "../../hosts/rig/images.ts";
-import { findAccelerator, qemuVersion, type Accelerator } from "./accelerator.ts";
+import { findAccelerator, type Accelerator } from "./accelerator.ts";
 import { cached, keyOf } from "./cache.ts";
-import { VmHost, type Template, type VmPlace } from "./host.ts";
+import { DISKS, VmHost, type Template, type VmPlace } from "./host.ts";
 import { ensureImage, type Image } from "./image.ts";
 import { installAgent, productKey } from "./install.ts";
-import { machineArguments } from "./qemu.ts";
+import { savedFor } from "./qemu.ts";
 import { HOST_KEY_ALIAS } from "./ssh.ts";
 import { bootWarm, WARM_UP } from "./warm-up.ts";
 
@@ -24,8 +24,7 @@ export interface Mould {
 export async function ensureTemplate(kind: TemplateKind): Promise<Mould> {
   const image = await ensureImage();
   const accelerator = await findAccelerator(image);
-  // A saved state fits only the QEMU that saved it.
-  const baseKey = keyOf(image.key, WARM_UP.join("\n"), qemuVersion(), machineArguments(accelerator).join(" "), imageArchive());
+  const baseKey = keyOf(savedFor(image, accelerator, DISKS), WARM_UP.join("\n"), imageArchive());
   const base = await cached("base", baseKey, (folder) => make(folder, { image, accelerator }, bootWarm));
   if (kind === "base") return { template: base, image, accelerator };
   const install = async (host: VmHost): Promise<void> => {
