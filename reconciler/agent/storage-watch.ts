@@ -18,7 +18,8 @@ export class StorageWatch {
   #tellLooked: () => void = () => undefined;
   readonly #round = createRounds(() => this.#look());
   #applied: StorageSettings | null | undefined = undefined;
-  #lookedAtMs = 0;
+  /** Monotonic, of the last look that succeeded; -Infinity after one that did not, as when a disk is not there yet at boot. */
+  #lookedAtMs = -Infinity;
   #trouble = "";
 
   constructor(core: HostCore) {
@@ -45,7 +46,7 @@ export class StorageWatch {
   }
 
   #isDue(): boolean {
-    return this.#applied === undefined || this.#core.parts.clock.monotonic() - this.#lookedAtMs >= LOOK_EVERY_MS;
+    return this.#core.parts.clock.monotonic() - this.#lookedAtMs >= LOOK_EVERY_MS;
   }
 
   async #look(): Promise<void> {
@@ -54,22 +55,24 @@ export class StorageWatch {
     const storage = settings.storage ?? null;
     const known = this.#applied !== undefined && isDeepStrictEqual(this.#applied, storage);
     this.#applied = storage;
-    await this.#try(LOOK_WITHIN_MS, (signal) => (known ? parts.volumes.look(signal) : parts.volumes.apply(storage, signal)));
-    this.#lookedAtMs = parts.clock.monotonic();
+    const looked = await this.#try(LOOK_WITHIN_MS, (signal) => (known ? parts.volumes.look(signal) : parts.volumes.apply(storage, signal)));
+    this.#lookedAtMs = looked ? parts.clock.monotonic() : -Infinity;
     this.#core.publish();
   }
 
-  /** Trouble is logged once, not at every round. */
-  async #try(ms: number, work: (signal: AbortSignal) => Promise<void>): Promise<void> {
+  /** Whether it succeeded; trouble is logged once, not at every round. */
+  async #try(ms: number, work: (signal: AbortSignal) => Promise<void>): Promise<boolean> {
     const { parts, lifetime } = this.#core;
     try {
       await withinTime(parts.clock, { ms, what: "looking at the volumes", lifetime: lifetime.signal }, work);
       this.#trouble = "";
+      return true;
     } catch (error) {
-      if (lifetime.signal.aborted) return;
+      if (lifetime.signal.aborted) return false;
       const trouble = error instanceof Error ? error.message : String(error);
       if (trouble !== this.#trouble) parts.log.warn({ error }, "the host's volumes could not be looked at");
       this.#trouble = trouble;
+      return false;
     }
   }
 }

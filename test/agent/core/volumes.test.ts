@@ -81,7 +81,9 @@ describe("an agent's volumes", () => {
     expect(seen.capabilities).not.toContain("lvm");
     expect(seen.instances[0]!.message).toContain("could not be started again: a-1 has no volume group vg0");
     lvm.groupIsThere = true;
-    await at.pass(130_000);
+    await at.pass(11_000);
+    expect((await at.observe()).capabilities).toContain("lvm");
+    await at.pass(120_000);
     expect(at.host.engine.running()).toEqual(["web/0@1"]);
   });
 

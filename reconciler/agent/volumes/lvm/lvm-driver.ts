@@ -110,7 +110,8 @@ export class LvmDriver implements VolumeDriver {
   async create(request: VolumeRequest, signal: AbortSignal): Promise<void> {
     const { set, index, name, filesystem, sizeBytes } = request;
     const ref = { set, index, name };
-    const wanted = { filesystem: filesystem ?? "ext4", sizeBytes };
+    if (filesystem === null) throw new Error(`${nameOf(ref)} is a folder, which is not made on LVM`);
+    const wanted = { filesystem, sizeBytes };
     await this.#reach(keyOf(ref), (sight) => next.nextToCreate(sight, ref, wanted), signal);
   }
 
