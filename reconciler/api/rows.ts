@@ -1,7 +1,7 @@
 import type { DesiredHost } from "../core/desired.ts";
 import { slotKey } from "../core/ids.ts";
 import type { Claim, Hold } from "../core/memory.ts";
-import type { ObservedInstance } from "../core/observation.ts";
+import type { HostObservation, ObservedInstance } from "../core/observation.ts";
 import type { ManifestProblem } from "../core/manifests.ts";
 import { compareNumbers, sortedBy, sortedUnique } from "../core/order.ts";
 import type { Change, Plan, PlanInput } from "../core/plan.ts";
@@ -10,7 +10,8 @@ import { hostStatus, holdOf } from "../plan/fleet/host-status.ts";
 import { wantedSlots } from "../plan/explain.ts";
 import { LINGERING } from "../plan/realise/set-work.ts";
 import { isStuck } from "../plan/render.ts";
-import type { HoldRow, HostRow, PoolRow, RevisionRow, SetRow, SlotRow, Usage } from "./types.ts";
+import { heldBytes } from "../plan/volumes/on-host.ts";
+import type { DiskUsage, HoldRow, HostRow, PoolRow, RevisionRow, SetRow, SlotRow, Usage, VolumeFacts } from "./types.ts";
 
 /** What a pass decided from, and what it decided: everything that is shown about a fleet is drawn from the two. */
 export interface Picture {
@@ -99,7 +100,12 @@ export function slotRows({ input, plan }: Picture, seen: SeenInstances): SlotRow
     plan.changes.filter((change) => change.kind === "blocked").map((change) => [slotKey(change.set, change.index), change]),
   );
   const hosts = new Map(input.desired.hosts.map((host) => [host.name, host]));
+  const volumes = volumesBySlot(input);
   const rows: SlotRow[] = [];
+  const rowOf = (key: string, claim: Claim): SlotRow => ({
+    ...claimRow(input, key, claim, hosts, seen),
+    volumes: volumes.get(`${key} ${claim.host}`) ?? [],
+  });
   for (const name of sortedUnique([...input.desired.sets.keys(), ...input.memory.sets.keys()])) {
     const set = input.desired.sets.get(name);
     const slots = input.memory.sets.get(name)?.slots;
@@ -108,15 +114,36 @@ export function slotRows({ input, plan }: Picture, seen: SeenInstances): SlotRow
     for (const index of [...indices].sort(compareNumbers)) {
       const slot = slots?.get(index);
       const key = slotKey(name, index);
-      for (const claim of slot?.former ?? []) rows.push({ ...claimRow(input, key, claim, hosts, seen), why: "being removed" });
-      if (slot?.current != null) rows.push(claimRow(input, key, slot.current, hosts, seen));
+      for (const claim of slot?.former ?? []) rows.push({ ...rowOf(key, claim), why: "being removed" });
+      if (slot?.current != null) rows.push(rowOf(key, slot.current));
       else if (index < wanted) rows.push(absentRow(key, set?.images ?? [], blocked.get(key)?.decision.text ?? "not placed yet"));
     }
   }
   return rows;
 }
 
-function claimRow(input: PlanInput, slot: string, claim: Claim, hosts: ReadonlyMap<string, DesiredHost>, seen: SeenInstances): SlotRow {
+/** By `SLOT HOST`, as each host showed them last. */
+function volumesBySlot(input: PlanInput): Map<string, VolumeFacts[]> {
+  const bySlot = new Map<string, VolumeFacts[]>();
+  for (const [host, { observation }] of input.fleet) {
+    for (const { set, index, name, kind, sizeBytes, usedBytes } of observation?.volumes ?? []) {
+      const key = `${slotKey(set, index)} ${host}`;
+      const facts = { name, kind, sizeBytes, usedBytes };
+      const known = bySlot.get(key);
+      if (known === undefined) bySlot.set(key, [facts]);
+      else known.push(facts);
+    }
+  }
+  return bySlot;
+}
+
+function claimRow(
+  input: PlanInput,
+  slot: string,
+  claim: Claim,
+  hosts: ReadonlyMap<string, DesiredHost>,
+  seen: SeenInstances,
+): Omit<SlotRow, "volumes"> {
   const instance = seen.get(`${slot}#${claim.generation}`)?.instance;
   const host = hosts.get(claim.host) ?? null;
   const status = hostStatus(input, claim.host, host);
@@ -136,7 +163,7 @@ function claimRow(input: PlanInput, slot: string, claim: Claim, hosts: ReadonlyM
 }
 
 function absentRow(slot: string, images: readonly string[], message: string): SlotRow {
-  return { slot, phase: "absent", healthy: false, host: null, zone: null, generation: 0, ip: null, images, why: "", message };
+  return { slot, phase: "absent", healthy: false, host: null, zone: null, generation: 0, ip: null, images, why: "", message, volumes: [] };
 }
 
 /** By name. */
@@ -156,10 +183,16 @@ export function hostRows({ input }: Picture): HostRow[] {
       instances,
       cpu: { reserved: total.cpuMillis, capacity: host.capacity.cpuMillis },
       memory: { reserved: total.memoryBytes, capacity: host.capacity.memoryBytes },
-      disk: { reserved: total.diskBytes, capacity: host.capacity.diskBytes },
+      disk: diskUsage(total.diskBytes, host, status.observation),
       note: hostNote(input, host, status.reach === "ok"),
     };
   });
+}
+
+/** The host's group may be smaller than the manifest says. */
+function diskUsage(reserved: number, { capacity }: DesiredHost, shown: HostObservation | null): DiskUsage {
+  const capacityBytes = Math.min(capacity.diskBytes, shown?.capacity.diskBytes ?? Infinity);
+  return { reserved, capacity: capacityBytes, trash: heldBytes(shown?.trash ?? []) };
 }
 
 function hostNote(input: PlanInput, host: DesiredHost, reachable: boolean): string {
@@ -207,7 +240,7 @@ export function poolRows(picture: Picture): PoolRow[] {
       instances: own.reduce((sum, host) => sum + host.instances, 0),
       cpu: sumUsage(own.map((host) => host.cpu)),
       memory: sumUsage(own.map((host) => host.memory)),
-      disk: sumUsage(own.map((host) => host.disk)),
+      disk: { ...sumUsage(own.map((host) => host.disk)), trash: own.reduce((sum, { disk }) => sum + disk.trash, 0) },
       watermark: pool.watermark,
     };
   });

@@ -72,6 +72,16 @@ export interface SlotRow {
   readonly why: string;
   /** What the driver says is wrong; empty when all is well. */
   readonly message: string;
+  /** Logical volumes and folders of the slot on that host, as it showed them last. */
+  readonly volumes: readonly VolumeFacts[];
+}
+
+export interface VolumeFacts {
+  readonly name: string;
+  readonly kind: "lvm" | "dir";
+  /** Of a folder: its soft limit. */
+  readonly sizeBytes: number;
+  readonly usedBytes: number;
 }
 
 export interface HostRow {
@@ -85,7 +95,8 @@ export interface HostRow {
   readonly instances: number;
   readonly cpu: Usage;
   readonly memory: Usage;
-  readonly disk: Usage;
+  /** For logical volumes. */
+  readonly disk: DiskUsage;
   /** Why it can't be reached, or why an operator changed its state. */
   readonly note: string;
 }
@@ -96,6 +107,11 @@ export interface Usage {
   readonly capacity: number;
 }
 
+export interface DiskUsage extends Usage {
+  /** Taken by volumes in the trash, on top of what is reserved. */
+  readonly trash: number;
+}
+
 export interface PoolRow {
   readonly name: string;
   readonly hosts: number;
@@ -104,7 +120,7 @@ export interface PoolRow {
   readonly instances: number;
   readonly cpu: Usage;
   readonly memory: Usage;
-  readonly disk: Usage;
+  readonly disk: DiskUsage;
   /** Share (0..1) at which the alarm rings. */
   readonly watermark: number;
 }

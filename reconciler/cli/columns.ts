@@ -1,4 +1,5 @@
 import type {
+  DiskUsage,
   HostRow,
   HoldRow,
   ObjectKind,
@@ -10,6 +11,7 @@ import type {
   TaskRow,
   TrashRow,
   Usage,
+  VolumeFacts,
   WaitRow,
 } from "../api/types.ts";
 import type { Problem } from "../core/plan.ts";
@@ -53,8 +55,14 @@ const SLOT_COLUMNS: readonly Column<SlotRow>[] = [
   { title: "gen", cell: (row) => (row.generation === 0 ? "-" : String(row.generation)), right: true, whole: true },
   { title: "images", cell: (row) => row.images.join(" ") },
   { title: "message", cell: (row) => row.message },
+  { title: "volumes", cell: (row) => row.volumes.map(volumeText).join(", "), wide: true },
   { title: "why", cell: (row) => row.why, wide: true },
 ];
+
+/** `data 3.1Gi of 10Gi`. */
+function volumeText({ name, sizeBytes, usedBytes }: VolumeFacts): string {
+  return `${name} ${formatBytesRounded(usedBytes)} of ${formatBytesRounded(sizeBytes)}`;
+}
 
 const HOST_COLUMNS: readonly Column<HostRow>[] = [
   { title: "host", cell: (row) => row.name, whole: true },
@@ -65,7 +73,14 @@ const HOST_COLUMNS: readonly Column<HostRow>[] = [
   { title: "slots", cell: (row) => String(row.instances), right: true, whole: true },
   { title: "cpu", cell: (row) => share(row.cpu), right: true, whole: true },
   { title: "memory", cell: (row) => share(row.memory), right: true, whole: true },
-  { title: "disk", cell: (row) => share(row.disk), right: true, whole: true },
+  { title: "disk", cell: (row) => diskShare(row.disk), right: true, whole: true },
+  {
+    title: "trash",
+    cell: (row) => (row.disk.trash === 0 ? "-" : formatBytesRounded(row.disk.trash)),
+    right: true,
+    whole: true,
+    wide: true,
+  },
   { title: "note", cell: (row) => row.note },
 ];
 
@@ -76,7 +91,7 @@ const POOL_COLUMNS: readonly Column<PoolRow>[] = [
   { title: "slots", cell: (row) => String(row.instances), right: true, whole: true },
   { title: "cpu", cell: (row) => share(row.cpu), right: true, whole: true },
   { title: "memory", cell: (row) => share(row.memory), right: true, whole: true },
-  { title: "disk", cell: (row) => share(row.disk), right: true, whole: true },
+  { title: "disk", cell: (row) => diskShare(row.disk), right: true, whole: true },
   { title: "alarm at", cell: (row) => formatPercent(row.watermark), right: true },
   {
     title: "memory reserved",
@@ -175,6 +190,11 @@ export const PROBLEM_COLUMNS: readonly Column<Problem>[] = [
   { title: "problem", cell: (row) => row.text },
   { title: "code", cell: (row) => row.code, wide: true },
 ];
+
+/** With what is in the trash, which is not free. */
+function diskShare({ reserved, capacity, trash }: DiskUsage): string {
+  return share({ reserved: reserved + trash, capacity });
+}
 
 function share(usage: Usage): string {
   if (usage.capacity === 0) return usage.reserved === 0 ? "-" : "over";

@@ -9,6 +9,7 @@ import type { Change, Plan, PlanInput, Problem } from "../core/plan.ts";
 import { formatBytesRounded, formatCpu, formatDuration } from "../core/units.ts";
 import { targetCount, type TargetCount } from "./desired/count.ts";
 import { engineText, hostStatus, holdOf, lacksEngine, type HostStatus } from "./fleet/host-status.ts";
+import { diskSentences, volumeSentences } from "./explain-volumes.ts";
 import { remedy } from "./remedies.ts";
 import { plural } from "./render.ts";
 
@@ -90,7 +91,8 @@ function claimSentences(input: PlanInput, set: DesiredSet | null, key: string, c
       "It owns a volume or a fixed address, so it starts elsewhere only after it is seen gone here, its lease is over, or an operator confirms the host dead.",
     );
   }
-  return [...lines, ...hostTrouble(host)];
+  const slot = parseSlotKey(key)!;
+  return [...lines, ...volumeSentences(host, set, slot.set, slot.index), ...hostTrouble(host)];
 }
 
 function phaseWords(host: HostStatus, instance: ObservedInstance | null): string {
@@ -257,7 +259,7 @@ function explainHost(input: PlanInput, plan: Plan, name: string): string[] {
   const view = input.fleet.get(name);
   if (view !== undefined && view.problem !== "") lines.push(`The connection says: ${view.problem}.`);
   lines.push(...hostTrouble(host));
-  lines.push(...hostLoad(input, name, host.desired));
+  lines.push(...hostLoad(input, name, host.desired), ...diskSentences(host));
   if (host.reach !== "ok" && host.reach !== "dead") {
     lines.push(`If that machine is off for good, its slots go on at once with: setpoint host confirm-dead ${name} --why ...`);
   }

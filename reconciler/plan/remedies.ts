@@ -28,6 +28,8 @@ export function remedy(code: string, set: string, host: string | null): string |
       return `It goes on when ${name} is heard again, or counts as lost. If that machine is off for good: setpoint host confirm-dead ${name} --why ...`;
     case "wait.engine":
       return `It goes on by itself as soon as Docker on ${name} can be used; what is wrong there tells: setpoint agent check`;
+    case "wait.room":
+      return `The purge is tried again by itself; what is in the way on ${name} tells: setpoint explain host/${name}`;
     case "wait.surplus":
       return "It is created when the slots that are too many are gone; see: setpoint explain " + set;
     case "wait.former":

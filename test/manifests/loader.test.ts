@@ -40,7 +40,7 @@ test("the example is valid", async () => {
   const { files, commit, problems } = await readFolder(new URL("../../manifests-example", import.meta.url).pathname);
   const { sets, pools, policies, revision } = await loaded(loader.load(files, commit, problems));
   expect(revision.commit).toMatch(/^dir-[0-9a-f]{12}$/);
-  expect(sets.map(({ manifest }) => manifest.metadata.name)).toHaveLength(10);
+  expect(sets.map(({ manifest }) => manifest.metadata.name)).toHaveLength(11);
   expect(pools).toHaveLength(2);
   expect(policies.map(({ manifest }) => Object.keys(manifest.spec).at(-1))).toEqual(["placement", "scaling", "config"]);
 });

@@ -6,12 +6,14 @@ import { targetCount } from "../../reconciler/plan/desired/count.ts";
 import { container, manifestsOf, pool, set } from "../desired/documents.ts";
 import { PureWorld } from "./pure-world.ts";
 
+type Volume = Omit<NonNullable<SetManifest["spec"]["template"]["volumes"]>[number], "name">;
+
 /** One Set as a few small choices, so that a failing example stays readable. */
 interface SetChoice {
   readonly replicas: number;
   readonly image: number;
   readonly memoryMi: number;
-  readonly lvm: boolean;
+  readonly volume: Volume | null;
   readonly reuse: boolean;
   readonly survive: boolean;
   readonly zone: string | null;
@@ -33,7 +35,14 @@ const setChoice: fc.Arbitrary<SetChoice> = fc.record({
   replicas: fc.integer({ min: 0, max: 5 }),
   image: fc.integer({ min: 1, max: 3 }),
   memoryMi: fc.constantFrom(256, 512, 1024),
-  lvm: fc.boolean(),
+  volume: fc.constantFrom<Volume | null>(
+    null,
+    null,
+    { lvm: { size: "1Gi" } },
+    { lvm: { size: "3G" } },
+    { dir: { softLimit: "1Gi" } },
+    { dir: { softLimit: "2Gi" } },
+  ),
   reuse: fc.boolean(),
   survive: fc.boolean(),
   zone: fc.constantFrom(null, "a", "b"),
@@ -73,7 +82,7 @@ function manifestsFor(choices: readonly (SetChoice | null)[]): Manifest[] {
 
 function setOf(name: string, choice: SetChoice): SetManifest {
   const resources = { cpu: { request: "100m" }, memory: { request: `${choice.memoryMi}Mi` } };
-  const mounts = choice.lvm ? { mounts: [{ volume: "data", path: "/data" }] } : {};
+  const mounts = choice.volume !== null ? { mounts: [{ volume: "data", path: "/data" }] } : {};
   const containers = Array.from({ length: choice.containers }, (_, n) =>
     container(`c${n}`, { image: `shop/c${n}:${choice.image}`, resources, ...(n === 0 ? mounts : {}) }),
   );
@@ -81,7 +90,7 @@ function setOf(name: string, choice: SetChoice): SetManifest {
     replicas: choice.replicas,
     template: {
       containers: [containers[0]!, ...containers.slice(1)],
-      ...(choice.lvm ? { volumes: [{ name: "data", lvm: { size: "1Gi" } }] } : {}),
+      ...(choice.volume !== null ? { volumes: [{ name: "data", ...choice.volume }] } : {}),
       network: { ip: choice.reuse ? "reuse" : "any" },
     },
     placement: {

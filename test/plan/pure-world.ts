@@ -289,7 +289,10 @@ function applyAction(host: PureHost, action: Action, nowMs: number): void {
       return;
     case "createVolume":
       host.volumes.push({
-        ...{ set, index, name: action.volume, usedBytes: 0 },
+        set,
+        index,
+        name: action.volume,
+        usedBytes: 0,
         ...(action.filesystem === null
           ? { kind: "dir", sizeBytes: action.sizeBytes }
           : { kind: "lvm", sizeBytes: wholeExtents(action.sizeBytes) }),

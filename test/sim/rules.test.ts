@@ -100,6 +100,22 @@ it("sees a slot that finds other data on its host, unless it left or that came f
   expect(broken).toEqual(["5 volumes"]);
 });
 
+it("sees trash that made room before an older entry, or where it may not", async () => {
+  const purge = async (reclaims: boolean, trashedAtMs: number): Promise<string[]> => {
+    const { rules, broken } = watch({ reclaims: () => reclaims });
+    const at = await bench({ witness: rules });
+    for (const [index, atMs] of [900, 950].entries()) {
+      carry(at, rules, step("createVolume", { volume: "data", filesystem: "ext4", sizeBytes: 1 }, { index }));
+      carry(at, rules, step("trashVolume", { volume: "data", commit: "c", trashedAtMs: atMs }, { index }));
+    }
+    carry(at, rules, step("purgeVolume", { trashId: `web-${trashedAtMs === 900 ? 0 : 1}-data-${trashedAtMs}`, trashedAtMs }));
+    return broken;
+  };
+  expect(await purge(true, 900)).toEqual([]);
+  expect(await purge(true, 950)).toEqual(["5 volumes"]);
+  expect(await purge(false, 900)).toEqual(["5 volumes"]);
+});
+
 it("sees a step that is tried again and again without a pause", async () => {
   const { rules, broken } = watch();
   const at = await bench({ witness: rules });

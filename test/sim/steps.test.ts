@@ -103,6 +103,33 @@ describe("steps of a simulated host", () => {
     expect(codes(at, step("purgeVolume", { trashId: "web-0-data-5", trashedAtMs: 6 }))).toEqual(["refused not-found"]);
   });
 
+  it("keeps folders beside the volume group: limits go both ways, nothing of it needs lvm or room", async () => {
+    const at = await bench();
+    at.world.inject("a-1", { kind: "loseCapability", capability: "lvm", forMs: 1e9 });
+    at.world.inject("a-1", { kind: "diskFull", forMs: 1e9 });
+    const folder = (sizeBytes: number): Action => step("createVolume", { volume: "files", filesystem: null, sizeBytes });
+    const limit = (sizeBytes: number): Action => step("growVolume", { volume: "files", sizeBytes });
+    const seen = (): unknown => observe(at.world.state("a-1")).volumes.map(({ kind, sizeBytes }) => [kind, sizeBytes]);
+    expect(codes(at, folder(1e12), limit(5), folder(7))).toEqual(["done", "done", "done"]);
+    expect(seen()).toEqual([["dir", 7]]);
+    expect(codes(at, step("createVolume", { volume: "files", filesystem: "ext4", sizeBytes: GIB }))).toEqual(["refused volume-exists"]);
+    expect(codes(at, step("trashVolume", { volume: "files", commit: "c", trashedAtMs: 5 }))).toEqual(["done"]);
+    expect(codes(at, step("restoreVolume", { volume: "files", trashId: "web-0-files-5", trashedAtMs: 5 }))).toEqual(["done"]);
+    expect(seen()).toEqual([["dir", 7]]);
+    expect(codes(at, step("trashVolume", { volume: "files", commit: "c", trashedAtMs: 6 }))).toEqual(["done"]);
+    expect(codes(at, step("purgeVolume", { trashId: "web-0-files-6", trashedAtMs: 6 }))).toEqual(["done"]);
+  });
+
+  it("gives logical volumes whole extents, and takes none while any container of the slot is there", async () => {
+    const at = await bench();
+    codes(at, step("createVolume", { volume: "data", filesystem: "ext4", sizeBytes: 1e9 }));
+    expect(observe(at.world.state("a-1")).volumes[0]!.sizeBytes).toBe(239 * 4 * 2 ** 20);
+    const grow = (sizeBytes: number): Action => step("growVolume", { volume: "data", sizeBytes });
+    expect(codes(at, grow(1e9 + 1), grow(9e8))).toEqual(["done", "refused would-shrink"]);
+    codes(at, ...bringUpSteps(spec()));
+    expect(codes(at, step("trashVolume", { volume: "data", commit: "c", trashedAtMs: 5 }))).toEqual(["refused in-use"]);
+  });
+
   it("restores what was meant, and only into a slot without such a volume", async () => {
     const at = await bench();
     codes(at, ...bringUpSteps(spec({ volume: true })), step("removeInstance", {}));

@@ -98,7 +98,7 @@ async function show(terminal: Terminal, { reconciler, clock }: Composition, opti
   }
 }
 
-/** `All 35 Instances of 10 Sets run on 20 hosts as commit 9c1d04f says.` */
+/** `All 35 Instances of 11 Sets run on 20 hosts as commit 9c1d04f says.` */
 function standing(reconciler: Composition["reconciler"]): string {
   const { desired, memory } = reconciler.view();
   const instances = [...memory.sets.values()].reduce((sum, set) => sum + set.slots.size, 0);

@@ -10,7 +10,7 @@ import { describeShortfall, hasZoneRules } from "../place/zones.ts";
 import { unfitReason } from "./unfit.ts";
 import { unenforcedProblem } from "./unenforced.ts";
 import { claimFits } from "./claim-fits.ts";
-import { areAsWanted } from "../volumes/on-host.ts";
+import { areAsWanted, lastingVolumes } from "../volumes/on-host.ts";
 
 /** What tells a settled Set besides the Set itself. */
 export interface SettledContext {
@@ -47,10 +47,11 @@ export function settledSet(context: SettledContext, set: DesiredSet, memory: Set
   const holdings: { rooms: Holdings["rooms"][number][]; leases: Holdings["leases"][number][] } = { rooms: [], leases: [] };
   const inZone = hasZoneRules(set) ? new Map<string, number>() : null;
   const lenient: HostStatus[] = [];
+  const volumes = lastingVolumes(set);
   for (const [host, on] of seen) {
     const status = context.statusOf(host);
     if (status === undefined || status.reach !== "ok" || unfitReason(set, status) !== null) return null;
-    if (on.ports.length !== on.instances.length || !areAsWanted(set, on.volumes, on.instances.length)) return null;
+    if (on.ports.length !== on.instances.length || !areAsWanted(set, volumes, on.volumes, on.instances.length)) return null;
     if (!takeHost(set, memory, total, host, on, holdings)) return null;
     const zone = status.desired!.zone;
     inZone?.set(zone, (inZone.get(zone) ?? 0) + on.instances.length);

@@ -116,8 +116,9 @@ const hostPortFilter: HostFilter = {
 const cpuFilter = resourceFilter("cpu", "cpuMillis", formatCpu);
 const memoryFilter = resourceFilter("memory", "memoryBytes", formatBytesRounded);
 const diskFilter = resourceFilter("disk", "diskBytes", formatBytesRounded, ({ capacity, trash }, position) => {
-  if (trash[position]! === 0) return "";
-  return `, where ${formatBytesRounded(trash[position]!)} of ${formatBytesRounded(capacity.diskBytes[position]!)} are in the trash`;
+  const trashBytes = trash[position]!;
+  if (trashBytes === 0) return "";
+  return `, where ${formatBytesRounded(trashBytes)} of ${formatBytesRounded(capacity.diskBytes[position]!)} are in the trash`;
 });
 const ingressFilter = resourceFilter("ingress bandwidth", "ingressBps", formatRate);
 const egressFilter = resourceFilter("egress bandwidth", "egressBps", formatRate);

@@ -35,7 +35,7 @@ function noteUnenforced(work: SetWork): void {
 /** Volumes that the manifest would have smaller, by what stays. */
 function noteShrinks(work: SetWork): void {
   const { set, assessments, name } = work.draft;
-  if (set === null) return;
+  if (set === null || !set.needs.includes("lvm")) return;
   const slots = new Map<string, number>();
   for (const index of assessments.keys()) {
     const slot = factsOf(work.draft, index);

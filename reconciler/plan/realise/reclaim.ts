@@ -40,16 +40,20 @@ export function makeRoom(pass: PassContext, set: DesiredSet, slot: SlotFacts, cl
   const known = pass.reclaimed.get(host) ?? { grantedBytes: 0, freedBytes: 0, steps: new Map<string, number>() };
   pass.reclaimed.set(host, known);
   known.grantedBytes += Math.max(0, claim.resources.diskBytes - heldBefore(slot, host) - lentBytes);
+  const trash = pass.fleet.hostOf(host).observation?.trash ?? [];
   const freeBytes = pass.index.free.diskBytes[position]! - changeSinceMark(pass.index, pass.mark, position);
-  let lackingBytes = known.grantedBytes - freeBytes - known.freedBytes;
-  for (const entry of oldestFirst(pass.fleet.hostOf(host).observation?.trash ?? [])) {
-    if (lackingBytes <= 0) break;
-    if (known.steps.has(entry.id) || isMeant(pass.fleet.input.memory.restores, host, entry)) continue;
-    const wakeInMs = purgeRetryInMs(pass.fleet.input, entry);
-    if (wakeInMs > 0) return { wait: { code: "wait.room", text: `room on ${host} is in the trash, and its purge failed` }, wakeInMs };
-    known.steps.set(entry.id, addPurge(pass.steps, host, entry));
+  const lackingBytes = known.grantedBytes - freeBytes - known.freedBytes;
+  const chosen = oldestFor(
+    lackingBytes,
+    trash.filter((entry) => !known.steps.has(entry.id) && !isMeant(pass.fleet.input.memory.restores, host, entry)),
+  );
+  const wakeInMs = Math.max(0, ...chosen.map((entry) => purgeRetryInMs(pass.fleet.input, entry)));
+  // Nothing is destroyed for a volume that can't be made yet.
+  if (wakeInMs > 0) return { wait: { code: "wait.room", text: `room on ${host} is in the trash, and its purge failed` }, wakeInMs };
+  for (const entry of chosen) {
+    // One after another: where one fails, the younger ones stay.
+    known.steps.set(entry.id, addPurge(pass.steps, host, entry, [...known.steps.values()].slice(-1)));
     known.freedBytes += entry.sizeBytes;
-    lackingBytes -= entry.sizeBytes;
   }
   return { steps: [...known.steps.values()] };
 }
@@ -62,7 +66,10 @@ function heldBefore({ current, former, seen }: SlotFacts, host: string): number 
   return Math.max(0, heldBytes(on?.volumes ?? []), ...held);
 }
 
-function oldestFirst(trash: readonly TrashedVolume[]): TrashedVolume[] {
-  const volumes = trash.filter(({ kind }) => kind === "lvm");
-  return volumes.sort((a, b) => a.trashedAtMs - b.trashedAtMs || compareText(a.id, b.id));
+/** As many of the oldest logical volumes as it takes. */
+function oldestFor(lackingBytes: number, trash: readonly TrashedVolume[]): TrashedVolume[] {
+  const chosen: TrashedVolume[] = [];
+  const volumes = trash.filter(({ kind }) => kind === "lvm").sort((a, b) => a.trashedAtMs - b.trashedAtMs || compareText(a.id, b.id));
+  for (const entry of volumes) if (heldBytes(chosen) < lackingBytes) chosen.push(entry);
+  return chosen;
 }

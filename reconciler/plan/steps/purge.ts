@@ -44,9 +44,9 @@ export function isMeant(wishes: ReadonlyMap<string, TrashEntry>, host: string, {
 const PURGE = "purge";
 
 /** Returns the step's number. */
-export function addPurge(steps: StepList, host: string, entry: TrashedVolume): number {
+export function addPurge(steps: StepList, host: string, entry: TrashedVolume, needs: readonly number[] = []): number {
   const owner = { set: entry.set, index: entry.index, taskId: entry.taskId, input: PURGE };
-  return steps.add("purgeVolume", owner, { host, generation: 0 }, [], { trashId: entry.id, trashedAtMs: entry.trashedAtMs });
+  return steps.add("purgeVolume", owner, { host, generation: 0 }, needs, { trashId: entry.id, trashedAtMs: entry.trashedAtMs });
 }
 
 /** Milliseconds until a purge that failed may be tried again; 0: now. */

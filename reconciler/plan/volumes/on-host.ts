@@ -66,9 +66,8 @@ export function refusedShrinks(set: DesiredSet, here: readonly VolumeHere[]): st
   return stay.length === 0 ? null : `${stay.join(", ")}: a volume is never made smaller`;
 }
 
-/** True when these are exactly the Set's volumes for so many of its slots, each of its size. */
-export function areAsWanted(set: DesiredSet, here: readonly VolumeHere[], slots: number): boolean {
-  const wanted = lastingVolumes(set);
+/** True when these are exactly the volumes `wanted` by the Set for so many of its slots, each of its size. */
+export function areAsWanted(set: DesiredSet, wanted: readonly LastingVolume[], here: readonly VolumeHere[], slots: number): boolean {
   if (here.length !== wanted.length * slots) return false;
   return here.every((volume) => {
     const wantedBytes = set.live.volumes[volume.name];
