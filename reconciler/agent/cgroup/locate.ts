@@ -19,6 +19,8 @@ export interface CgroupLocator {
   readonly hierarchies: Hierarchies;
   /** The cgroup that Docker made for the container, also when its process moved below it; null when there is none. */
   locate(owner: CgroupOwner): (controller: Controller) => CgroupFolder | null;
+  /** Kinds of devices by major, as /proc/devices lists them now; empty where there is none. */
+  devices(): string;
 }
 
 /** Docker's own, for the cgroupfs and the systemd driver. */
@@ -32,6 +34,7 @@ export function createCgroupLocator({
   const hierarchies = findHierarchies(proc);
   return {
     hierarchies,
+    devices: () => readGone(join(proc, "devices")),
     locate: (owner) => {
       const memberships = readMemberships(proc, owner.pid);
       return (controller) => {
@@ -57,7 +60,7 @@ function readMemberships(proc: string, pid: number): ReadonlyMap<string, string>
   return paths;
 }
 
-/** A process may end at any time. */
+/** A process may end at any time, and not every system has each file. */
 function readGone(file: string): string {
   try {
     return readFileSync(file, "utf8");

@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { CgroupLocator, CgroupOwner } from "../cgroup/locate.ts";
-import { type CounterFile, type Counters, type MutableCounters, V1_FILES, V2_FILES } from "./counters.ts";
+import { type CounterFile, type Counters, type MutableCounters, stackedMajors, V1_FILES, V2_FILES } from "./counters.ts";
 import { KeptFile } from "./kept-file.ts";
 
 interface KeptCounter {
@@ -15,6 +15,7 @@ export class ContainerReader {
   readonly #owner: CgroupOwner;
   /** Found once: the cgroups of a container have the same paths in all its lives. */
   #files: readonly KeptCounter[] = [];
+  #stacked: ReadonlySet<number> = new Set();
 
   constructor(locator: CgroupLocator, owner: CgroupOwner) {
     this.#locator = locator;
@@ -26,7 +27,10 @@ export class ContainerReader {
    * all files are opened anew and read from the first.
    */
   read(buffer: Buffer): Counters | null {
-    if (this.#files.length === 0) this.#files = findCounters(this.#locator, this.#owner);
+    if (this.#files.length === 0) {
+      this.#files = findCounters(this.#locator, this.#owner);
+      this.#stacked = stackedMajors(this.#locator.devices());
+    }
     return this.#files.length === 0 ? null : (this.#tryRead(buffer) ?? this.#tryRead(buffer));
   }
 
@@ -37,7 +41,7 @@ export class ContainerReader {
   #tryRead(buffer: Buffer): Counters | null {
     const counters: MutableCounters = { cpuNs: 0, throttledNs: 0, memoryBytes: 0, oomKills: 0, readBytes: 0, writtenBytes: 0 };
     try {
-      for (const { file, take } of this.#files) take(buffer.toString("latin1", 0, file.read(buffer)), counters);
+      for (const { file, take } of this.#files) take(buffer.toString("latin1", 0, file.read(buffer)), counters, this.#stacked);
     } catch {
       // ENODEV of a kept descriptor, ENOENT of a new one: the cgroup was removed.
       this.close();

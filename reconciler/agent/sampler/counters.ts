@@ -8,7 +8,8 @@ export interface CounterFile {
   readonly name: string;
   /** Kernels may lack it: its counters are 0 then. */
   readonly optional?: true;
-  readonly take: (text: string, into: MutableCounters) => void;
+  /** `stacked`: what stackedMajors says of this host. */
+  readonly take: (text: string, into: MutableCounters, stacked: ReadonlySet<number>) => void;
 }
 
 export type MutableCounters = { -readonly [Key in keyof Counters]: Counters[Key] };
@@ -24,9 +25,9 @@ export const V1_FILES: readonly CounterFile[] = [
     controller: "io",
     name: "blkio.throttle.io_service_bytes_recursive",
     optional: true,
-    take: (text, into) => {
-      into.readBytes = sumAfter(text, " Read ");
-      into.writtenBytes = sumAfter(text, " Write ");
+    take: (text, into, stacked) => {
+      into.readBytes = sumAfter(text, " Read ", stacked);
+      into.writtenBytes = sumAfter(text, " Write ", stacked);
     },
   },
 ];
@@ -48,9 +49,9 @@ export const V2_FILES: readonly CounterFile[] = [
     controller: "io",
     name: "io.stat",
     optional: true,
-    take: (text, into) => {
-      into.readBytes = sumAfter(text, " rbytes=");
-      into.writtenBytes = sumAfter(text, " wbytes=");
+    take: (text, into, stacked) => {
+      into.readBytes = sumAfter(text, " rbytes=", stacked);
+      into.writtenBytes = sumAfter(text, " wbytes=", stacked);
     },
   },
 ];
@@ -63,14 +64,24 @@ export function numberAfter(text: string, key: string): number {
   return digitsAt(text, at);
 }
 
-/** The sum of the numbers behind a word, over all lines: one line per disk. */
-export function sumAfter(text: string, word: string): number {
+/** The sum of the numbers behind a word, over all lines but those of devices with one of these majors: one line `MAJOR:MINOR …` per disk. */
+export function sumAfter(text: string, word: string, without: ReadonlySet<number>): number {
   let sum = 0;
   for (let at = text.indexOf(word); at >= 0; at = text.indexOf(word, at)) {
+    const major = digitsAt(text, text.lastIndexOf("\n", at) + 1);
     at += word.length;
-    sum += digitsAt(text, at);
+    if (!without.has(major)) sum += digitsAt(text, at);
   }
   return sum;
+}
+
+/** Kinds of devices that lie on others: the kernel counts what goes through them once more on the disks below. */
+const STACKED = ["device-mapper", "md", "mdp"];
+
+/** Majors of such devices, from /proc/devices. */
+export function stackedMajors(devices: string): ReadonlySet<number> {
+  const lines = [...devices.slice(devices.indexOf("Block devices:")).matchAll(/^ *(\d+) (\S+)$/gm)];
+  return new Set(lines.filter(([, , name]) => STACKED.includes(name!)).map(([, major]) => Number(major)));
 }
 
 function digitsAt(text: string, at: number): number {

@@ -115,8 +115,11 @@ test("cgroup v2: reads every counter", () => {
   tree.write(`${folder}/memory.events`, "low 0\nhigh 0\nmax 9\noom 2\noom_kill 1\noom_group_kill 0\n");
   tree.write(
     `${folder}/io.stat`,
-    "8:0 rbytes=100 wbytes=20 rios=1 wios=2 dbytes=9 dios=0\n253:3 rbytes=5 wbytes=6 rios=1 wios=1 dbytes=0 dios=0\n",
+    "8:0 rbytes=100 wbytes=20 rios=1 wios=2 dbytes=9 dios=0\n259:3 rbytes=5 wbytes=6 rios=1 wios=1 dbytes=0 dios=0\n" +
+      "253:1 rbytes=100 wbytes=20 rios=1 wios=2 dbytes=9 dios=0\n",
   );
+  // What goes to a logical volume goes to the disk below it.
+  tree.write("proc/devices", "Character devices:\n  8 st\n\nBlock devices:\n  8 sd\n253 device-mapper\n259 blkext\n");
   sampler = createSampler(createCgroupLocator({ proc: tree.proc }));
   sampler.follow([container()]);
   const counters = { cpuNs: 12_000, throttledNs: 5_000, memoryBytes: 30_000_000, oomKills: 1, readBytes: 105, writtenBytes: 26 };
