@@ -149,6 +149,14 @@ describe("a volume on LVM", () => {
     expect(new Set(lvm.trash().map(({ id }) => id)).size).toBe(2);
   });
 
+  it("is left alone by a step that comes again after a new one was made", async () => {
+    await made();
+    await lvm.trashVolume(DATA, NOTE, never());
+    await made();
+    await lvm.trashVolume(DATA, NOTE, never());
+    expect([lvm.volumes().length, lvm.trash().length]).toEqual([1, 1]);
+  });
+
   it("tells its use when that changed by a hundredth", async () => {
     await made();
     await mounted();

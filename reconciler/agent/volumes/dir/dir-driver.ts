@@ -120,7 +120,9 @@ class DirDriver implements VolumeDriver {
   async trashVolume(ref: VolumeRef, { trashedAtMs, commit, taskId }: TrashNote, signal: AbortSignal): Promise<void> {
     await this.#change(async (folders) => {
       const present = this.#volume(ref);
-      if (present === undefined) return;
+      // A step that comes twice must not take what was made since.
+      const isDone = this.#found.trash.some(({ note }) => isSame(note, ref) && note.trash?.trashedAtMs === trashedAtMs);
+      if (present === undefined || isDone) return;
       await setReadOnlyView(dataOf(present.path), false, this.#options.run, signal);
       let id = `${ref.set}-${ref.index}-${ref.name}-${trashedAtMs}`;
       while (this.#found.trash.some(({ note }) => note.trash?.id === id)) id += "+";
@@ -132,6 +134,7 @@ class DirDriver implements VolumeDriver {
   async restore(ref: VolumeRef, trashId: string, trashedAtMs: number): Promise<void> {
     await this.#change(async (folders) => {
       const entry = this.#entry(trashId, trashedAtMs);
+      if (entry === undefined && this.#volume(ref) !== undefined) return;
       if (entry === undefined) throw refused("not-found", `${trashId} is not in the trash`, "permanent");
       if (existsSync(folders.placeOf(ref))) throw refused("volume-exists", `there is a volume ${nameOf(ref)} already`);
       const { set, index, name } = ref;

@@ -92,8 +92,10 @@ export function nextToMount(sight: Sight, ref: VolumeRef): Next {
 /** The slot has no such volume any more, the trash has it, under a name that says so. `usedBytesOf`: known for as long as it is mounted. */
 export function nextToTrash(sight: Sight, ref: VolumeRef, note: TrashNote, usedBytesOf: (volume: OwnedVolume) => number): Next {
   const volume = findVolume(sight, ref);
-  if (volume === undefined) {
-    const unnamed = trashOf(sight).find((it) => isSame(it.owner, ref) && renaming(sight, it) !== null);
+  const trashed = trashOf(sight).filter((it) => isSame(it.owner, ref));
+  // A step that comes twice must not take what was made since.
+  if (volume === undefined || trashed.some(({ owner }) => owner.trash?.trashedAtMs === note.trashedAtMs)) {
+    const unnamed = trashed.find((it) => renaming(sight, it) !== null);
     return unnamed === undefined ? DONE : renaming(sight, unnamed)!;
   }
   // Nothing was ever in it.
