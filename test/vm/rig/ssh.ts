@@ -6,6 +6,7 @@ import { Hopeless, waitUntil } from "../../hosts/rig/wait.ts";
 
 /** Of a command that names none: what takes a second on an idle machine takes a minute on a busy one without KVM. */
 const COMMAND_WITHIN_MS = 180_000;
+const LOGIN_WITHIN_MS = 240_000;
 
 /** What `~/.ssh/config` says of one host. */
 export interface SshEntry {
@@ -67,7 +68,7 @@ export async function openLogin(entry: SshEntry, folder: string, evidence: () =>
   const dockerSocket = join(folder, "docker.sock");
   writeFileSync(config, sshConfig([entry]));
   for (const path of [control, dockerSocket]) rmSync(path, { force: true });
-  const ssh = ["ssh", "-F", config, "-S", control, "-o", "LogLevel=ERROR", "-o", "ConnectTimeout=120"];
+  const ssh = ["ssh", "-F", config, "-S", control, "-o", "LogLevel=ERROR", "-o", `ConnectTimeout=${LOGIN_WITHIN_MS / 1000}`];
   const forward = ["-o", "ExitOnForwardFailure=yes", "-L", `${dockerSocket}:/run/docker.sock`];
   const said: string[] = [];
   const master = spawn("setpriv", ["--pdeathsig", "KILL", ...ssh, "-M", "-N", ...forward, entry.alias], {
@@ -83,7 +84,7 @@ export async function openLogin(entry: SshEntry, folder: string, evidence: () =>
     if (gone.signal.aborted) throw new Hopeless(`ssh ended: ${said.join("")}`);
     return existsSync(control);
   };
-  await waitUntil(`a login on ${entry.alias}`, isOpen, { evidence });
+  await waitUntil(`a login on ${entry.alias}`, isOpen, { evidence, deadlineMs: LOGIN_WITHIN_MS });
   return {
     dockerSocket,
     async exec(argv, options = {}) {
