@@ -47,7 +47,12 @@ async function inside(script: string, slot: { readonly index?: number; readonly 
 
 /** Takes so much at once, then writes until there is no more; prints how many bytes it wrote. */
 function fill(takenMib: number): string {
-  return `rm -f /data/taken /data/fill; fallocate -l ${takenMib * MIB} /data/taken && dd if=/dev/zero of=/data/fill bs=1M; stat -c %s /data/fill`;
+  return `rm -f /data/taken /data/fill; fallocate -l ${takenMib * MIB} /data/taken && dd if=/dev/zero of=/data/fill bs=1M; echo wrote $(stat -c %s /data/fill)`;
+}
+
+/** Bytes, from what `fill` printed. */
+function wroteOf(said: string): number {
+  return Number(/^wrote (\d+)$/m.exec(said)?.[1]);
 }
 
 /** All that is not ours: names, identities, sizes, tags and contents. */
@@ -72,7 +77,7 @@ test("writes end at the size of the volume, and nobody else notices", async () =
   const before = await free();
   const said = await inside(fill(850));
   expect(said).toContain("No space left on device");
-  const written = 850 * MIB + Number(said.split("\n").at(-1));
+  const written = 850 * MIB + wroteOf(said);
   announce(`a volume of 1 GiB (ext4): ENOSPC after ${(written / MIB).toFixed(0)} MiB, ${((written / GIB) * 100).toFixed(1)} % of it`);
   expect(written).toBeGreaterThan(0.9 * GIB);
   expect(written).toBeLessThanOrEqual(GIB);
@@ -124,7 +129,7 @@ test("xfs: made, full at its size, grown in use", async () => {
   const app = appOf(slot);
   const full = async (takenMib: number): Promise<number> => {
     const { stdout } = await host.exec(["docker", "exec", app, "sh", "-c", fill(takenMib)], { anyExit: true, deadlineMs: 500_000 });
-    return takenMib * MIB + Number(stdout);
+    return takenMib * MIB + wroteOf(stdout);
   };
   const small = await full(200);
   expect(await agent.told("growVolume", { volume: "data", sizeBytes: 512 * MIB }, slot)).toBe("done");
