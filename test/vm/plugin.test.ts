@@ -34,7 +34,8 @@ async function said(...argv: readonly string[]): Promise<string> {
 
 /** A container of a person, that sleeps. */
 async function run(name: string, ...options: readonly string[]): Promise<void> {
-  await host.docker("run", "-d", "--name", name, "--network", "none", "--restart", "always", ...options, IMAGES.sleeper);
+  const argv = ["docker", "run", "-d", "--name", name, "--network", "none", "--restart", "always", ...options, IMAGES.sleeper];
+  await host.exec(argv, { deadlineMs: 240_000 });
 }
 
 async function volumeIsMounted(): Promise<boolean> {

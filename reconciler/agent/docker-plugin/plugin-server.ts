@@ -23,6 +23,8 @@ export async function servePlugin(socketPath: string, plugin: PluginCalls, log: 
       response.destroy();
     });
   });
+  // Docker keeps connections and uses them again much later; where one was closed meanwhile it waits a second before it tries anew.
+  server.keepAliveTimeout = 0;
   mkdirSync(dirname(socketPath), { recursive: true });
   rmSync(socketPath, { force: true });
   await listen(server, socketPath);
