@@ -28,7 +28,8 @@ export async function installAgent(host: VmHost): Promise<void> {
   await host.write("/etc/systemd/system/docker.service.d/setpoint.conf", unit("docker.service.d/setpoint.conf"));
   await host.write("/etc/docker/daemon.json", unit("daemon.json"));
   await host.exec(["systemctl", "daemon-reload"]);
-  await host.exec(["systemctl", "enable", "--now", "setpoint-agent"]);
+  // The first start of all reads and compiles every file.
+  await host.exec(["systemctl", "enable", "--now", "setpoint-agent"], { deadlineMs: 600_000 });
   await host.exec(["systemctl", "reload", "docker"]);
   await waitUntil(
     "the agent to answer",
