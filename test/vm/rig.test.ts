@@ -107,6 +107,7 @@ test("a network that is cut carries nothing, and the rig's own way in stays", as
 });
 
 test("volumes, bridges and Docker are back after a reboot and after a power cut", async () => {
+  await alpha.exec(["ovs-vsctl", "--may-exist", "add-br", "br0"]);
   const [ext4, xfs] = await Promise.all([fillVolume(alpha, "ext4"), fillVolume(beta, "xfs")]);
   const before = await Promise.all(rig.hosts.map((host) => told(host, "cat", "/proc/sys/kernel/random/boot_id")));
   // Not synchronised: may be lost, but must not harm the rest.

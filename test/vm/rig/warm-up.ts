@@ -27,6 +27,8 @@ export const WARM_UP = [
   "mkfs.xfs -f -q /dev/warm/up",
   "vgremove -q -y warm",
   "pvremove -q /dev/vdb",
+  // Also what the file systems left on it.
+  "blkdiscard /dev/vdb",
   "ovs-vsctl add-br warm",
   "ip link set warm up",
   "tc qdisc add dev warm root handle 1: htb",
