@@ -146,7 +146,7 @@ test("xfs: made, full at its size, grown in use", async () => {
 });
 
 test("deleted, it is in the trash, and comes back into another slot with the same bytes", async () => {
-  await inside("mkdir /data/many; for i in 1 2 3; do head -c 5M /dev/urandom >/data/many/$i; done; chown -R 70:71 /data/many; sync");
+  await inside("mkdir /data/many; for i in 1 2 3; do head -c 5m /dev/urandom >/data/many/$i; done; chown -R 70:71 /data/many; sync");
   const sums = (): string => "cd /data && find . -type f -exec md5sum {} + | sort; stat -c '%u:%g %a' many";
   const before = await inside(sums());
   await agent.must("stopInstance", { graceMs: 1_000 });
@@ -178,7 +178,7 @@ test("deleted, it is in the trash, and comes back into another slot with the sam
 });
 
 test("after a power cut everything is mounted again before its container starts, with its bytes", async () => {
-  await inside("head -c 20M /dev/urandom >/data/kept; sync", TWIN);
+  await inside("head -c 20m /dev/urandom >/data/kept; sync", TWIN);
   const sum = await inside("md5sum /data/kept", TWIN);
   await host.powerCut();
   const beganMs = performance.now();

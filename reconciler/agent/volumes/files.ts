@@ -85,8 +85,15 @@ async function mountsIt(pid: string, device: string, spaces: Set<string>): Promi
   const space = await readlink(`/proc/${pid}/ns/mnt`).catch(() => null);
   if (space === null || spaces.has(space)) return false;
   spaces.add(space);
-  const mounts = parseMounts(await readFile(`/proc/${pid}/mountinfo`, "utf8").catch(() => ""));
-  return mounts.some((mount) => mount.device === device);
+  return keepsMounted(await readFile(`/proc/${pid}/mountinfo`, "utf8").catch(() => ""), device);
+}
+
+/** Whether a mount of the device there outlives its end on the host: not one that is shared with the host's or follows it, as those of services. */
+export function keepsMounted(mountinfo: string, device: string): boolean {
+  return mountinfo.split("\n").some((line) => {
+    const [left] = line.split(" - ");
+    return left!.split(" ")[2] === device && !/ (shared|master):\d+/.test(left!);
+  });
 }
 
 async function programOf(pid: string): Promise<string> {
