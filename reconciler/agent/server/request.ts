@@ -84,7 +84,9 @@ function checkAction(action: Readonly<Record<string, unknown>>, host: string): v
   if (action["host"] !== host) throw badRequest(`a step is for ${String(action["host"])}, and this is ${host}`);
   for (const value of [number, index])
     if (!Number.isSafeInteger(value) || (value as number) < 0) throw badRequest("number and index must be integers from 0");
-  if (!Number.isSafeInteger(generation) || (generation as number) < 1) throw badRequest("generation must be an integer from 1");
+  // What lies in the trash belongs to no generation.
+  const least = kind === "purgeVolume" ? 0 : 1;
+  if (!Number.isSafeInteger(generation) || (generation as number) < least) throw badRequest(`generation must be an integer from ${least}`);
   if (typeof deadlineMs !== "number" || !(deadlineMs > 0 && deadlineMs <= LONGEST_STEP_MS))
     throw badRequest("deadlineMs must be above 0 and at most a day");
   const lacks = (NEEDED[kind as string] ?? []).find((name) => action[name] === undefined);
@@ -98,6 +100,11 @@ const NEEDED: Readonly<Record<string, readonly string[]>> = {
   updateLive: ["live", "liveHash", "spec"],
   replaceContainers: ["containers", "spec"],
   stopInstance: ["graceMs"],
+  createVolume: ["volume", "filesystem", "sizeBytes"],
+  growVolume: ["volume", "sizeBytes"],
+  trashVolume: ["volume", "commit", "trashedAtMs"],
+  restoreVolume: ["volume", "trashId", "trashedAtMs"],
+  purgeVolume: ["trashId", "trashedAtMs"],
 };
 
 function asObject(value: unknown, what: string): Readonly<Record<string, unknown>> {

@@ -48,6 +48,8 @@ function checkCreate(input: PlanInput, action: Extract<Action, { kind: "createVo
   return trash.flatMap(({ id, trashedAtMs }) => {
     const wish = openWish(input, action.host, id, trashedAtMs);
     if (wish === null || !isOf(wish.to, action) || wish.to.volume !== action.volume) return [];
+    // A Set that wants another kind of volume by now can't have it back: the wish waits.
+    if (wish.kind !== (action.filesystem === null ? "dir" : "lvm")) return [];
     return [
       { code: "restore", text: `a new volume ${action.volume} of ${slotKey(action.set, action.index)} on ${action.host} instead of ${id}` },
     ];

@@ -93,11 +93,19 @@ it("refuses another fleet, another version and nonsense, and stays up", async ()
     { actions: 1 },
     { actions: [{ kind: "explode" }] },
     { actions: [{ ...step("confirmGone", {}), generation: 0 }] },
+    { actions: [{ ...step("growVolume", { volume: "data", sizeBytes: 1 }), sizeBytes: undefined }] },
   ]) {
     expect(codeIn(await call("POST", "/v1/apply", body))).toBe("400 agent-request");
   }
   expect(codeIn(await call("POST", "/v1/apply", { actions: [step("confirmGone", {}, { host: "b-1" })] }))).toBe("400 agent-request");
   expect((await call("GET", "/v1/observe")).status).toBe(200);
+});
+
+it("takes a purge, which is of no generation", async () => {
+  await call("PUT", "/v1/settings", SETTINGS);
+  const purge = step("purgeVolume", { trashId: "web-0-data-5", trashedAtMs: 5 }, { generation: 0 });
+  const { status, body } = await call("POST", "/v1/apply", { actions: [purge] });
+  expect([status, body.includes('"outcome":"done"')]).toEqual([200, true]);
 });
 
 it("streams reports, heartbeats and samples, and renews the lease by echo", async () => {
