@@ -176,6 +176,8 @@ export class Simulation {
       return this.life !== null;
     } catch (error) {
       if ((error as Error).name !== "JournalError" && (error as Error).name !== "Killed") throw error;
+      // Killed after it was written: it counts.
+      if ((error as Error).name === "Killed") this.#remember(event);
       return false;
     }
   }

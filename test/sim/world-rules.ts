@@ -24,6 +24,8 @@ const MOST_TRIES = 12;
 interface Left {
   readonly entry: TrashedVolume;
   readonly content: string | undefined;
+  /** Counts up with each entry: the clock may have been set back in between. */
+  readonly arrival: number;
 }
 
 /** What the rules can't see in the world itself. */
@@ -54,6 +56,7 @@ export class WorldRules implements SimWitness {
   readonly #context: RuleContext;
   readonly #hostsOf = new Map<string, Set<SimHost>>();
   readonly #trash = new Map<string, Left>();
+  #arrivals = 0;
   /** Entries that left the trash and were not found elsewhere yet. */
   readonly #leaving: Left[] = [];
   /** What slots last ran with: a slot that stays on its host finds its data there. */
@@ -198,12 +201,13 @@ export class WorldRules implements SimWitness {
       this.#trash.delete(key);
       return;
     }
-    this.#trash.set(key, { entry, content: host.contents.get(contentKey({ trashId: id })) });
+    const arrival = this.#trash.get(key)?.arrival ?? this.#arrivals++;
+    this.#trash.set(key, { entry, content: host.contents.get(contentKey({ trashId: id })), arrival });
     this.#missing.delete(`${host.name} ${entry.set}/${entry.index}/${entry.name}`);
   }
 
   /** 5: what left the trash was there long enough, or a person said so; or it is the volume that a person wanted back. */
-  #judgeLeft(host: SimHost, action: Action, { entry, content }: Left): void {
+  #judgeLeft(host: SimHost, action: Action, { entry, content, arrival }: Left): void {
     const { id, trashedAtMs } = entry;
     const wished = this.#context.isWished(host.name, id);
     if (action.kind === "restoreVolume") {
@@ -217,8 +221,10 @@ export class WorldRules implements SimWitness {
     const ageMs = this.#context.nowMs() - trashedAtMs;
     if (wished) this.#break("5 volumes", `${id} on ${host.name} was purged though it is to be restored`);
     if (ageMs >= this.#context.keepForMs(host.name) || this.#context.isToPurge(host.name, id)) return;
+    const cameBefore = (other: TrashedVolume): boolean => (this.#trash.get(`${host.name} ${other.id}`)?.arrival ?? Infinity) < arrival;
     const older = [...host.trash.values()].find(
-      (other) => other.kind === "lvm" && other.trashedAtMs < trashedAtMs && !this.#context.isWished(host.name, other.id),
+      (other) =>
+        other.kind === "lvm" && other.trashedAtMs < trashedAtMs && cameBefore(other) && !this.#context.isWished(host.name, other.id),
     );
     if (!this.#context.reclaims(host.name) || entry.kind !== "lvm")
       this.#break("5 volumes", `${id} on ${host.name} was purged after ${ageMs} ms`);

@@ -1,6 +1,7 @@
 import { slotKey, trashKey } from "../../core/ids.ts";
 import type { Claim } from "../../core/memory.ts";
 import type { TrashedVolume } from "../../core/observation.ts";
+import { compareText } from "../../core/order.ts";
 import type { Action, Plan, PlanInput } from "../../core/plan.ts";
 import { diskBySlot, sizeOfVolumes } from "./capacity.ts";
 import type { FleetReading } from "./facts.ts";
@@ -22,7 +23,7 @@ export function checkReclaim(input: PlanInput, plan: Plan, facts: FleetReading, 
   );
   const entries = early.map(({ trashId }) => trash.find(({ id }) => id === trashId));
   if (entries.some((entry) => entry === undefined)) return [tooSoon(host, "is no logical volume, so it makes no room")];
-  const youngest = (entries as TrashedVolume[]).reduce((last, entry) => (entry.trashedAtMs > last.trashedAtMs ? entry : last));
+  const youngest = (entries as TrashedVolume[]).reduce((last, entry) => (goesAfter(entry, last) ? entry : last));
   const older = trash.find(({ id, trashedAtMs }) => trashedAtMs < youngest.trashedAtMs && !purged.has(id));
   if (older !== undefined) return [tooSoon(host, `while ${older.id}, which is older, stays`)];
   const users = plan.actions.filter((action) => action.host === host && (action.kind === "createVolume" || action.kind === "growVolume"));
@@ -32,6 +33,11 @@ export function checkReclaim(input: PlanInput, plan: Plan, facts: FleetReading, 
   const capacityBytes = Math.min(facts.hosts.get(host)?.capacity.diskBytes ?? 0, input.fleet.get(host)!.observation!.capacity.diskBytes);
   const fits = claimedBytes(input, plan, facts, host) + sizeOfVolumes(left) <= capacityBytes;
   return fits ? [tooSoon(host, `though there is room without ${youngest.id}`)] : [];
+}
+
+/** Of equal age, the one with the later id. */
+function goesAfter(a: TrashedVolume, b: TrashedVolume): boolean {
+  return a.trashedAtMs > b.trashedAtMs || (a.trashedAtMs === b.trashedAtMs && compareText(a.id, b.id) > 0);
 }
 
 function tooSoon(host: string, why: string): Violation {

@@ -17,7 +17,8 @@ import { unenforcedOn } from "../diff/unenforced.ts";
 import { claimFits } from "../diff/claim-fits.ts";
 import { noteProblems } from "./notes.ts";
 import { makeRoom } from "./reclaim.ts";
-import { describeRestoring, lentBytes, restoringOn } from "./restores.ts";
+import { restoringOn } from "./restores.ts";
+import { describeRestoring } from "./restoring.ts";
 import { reservationOf } from "./room.ts";
 import { addBlocked, addChange, createSetWork, ownerOf, wakeIn, works, type PassContext, type SetWork } from "./set-work.ts";
 
@@ -214,7 +215,7 @@ function startOn(job: SlotJob, set: DesiredSet, claim: Claim, formers: readonly 
     return null;
   }
   const restoring = restoringOn(work, slot, claim);
-  const room = makeRoom(pass, set, slot, claim, lentBytes(slot, claim.host, restoring));
+  const room = makeRoom(pass, set, slot, claim, restoring);
   if ("wait" in room) {
     addBlocked(work, slot.index, claim, room.wait, room.wakeInMs);
     return null;

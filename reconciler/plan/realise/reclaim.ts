@@ -7,14 +7,16 @@ import { volumesOn, type SlotFacts } from "../diff/slot-facts.ts";
 import { changeSinceMark } from "../place/reservations.ts";
 import { spareTrash } from "../restore/taken.ts";
 import { addPurge, isMeant, purgeRetryInMs } from "../steps/purge.ts";
-import { takesRoom } from "../steps/volume-steps.ts";
+import { NOTHING_BACK, takesRoom } from "../steps/volume-steps.ts";
 import { heldBytes } from "../volumes/on-host.ts";
+import { lentBytes, type Restoring } from "./restoring.ts";
 import type { PassContext } from "./set-work.ts";
 
 /** Room in the volume group: the steps to wait for, or why there is none yet. */
 export type Room = { readonly steps: readonly number[] } | { readonly wait: Decision; readonly wakeInMs: number | null };
 
 const AS_IT_IS: Room = { steps: [] };
+const NOTHING: Restoring = { back: NOTHING_BACK, replaced: [] };
 
 /** True on hosts where trash gives way to volumes that have no room otherwise. */
 export function mayReclaim(pass: PassContext, host: string): boolean {
@@ -31,15 +33,16 @@ export function reclaimableBytes(pass: PassContext, host: string): number {
 
 /**
  * Makes room for the volumes that the slot is about to get on its claim's host: purges the oldest trash there, as much as is
- * lacking and no more; `lentBytes` of what is lacking come back with the slot. Only where the pool says so; elsewhere the trash was counted as taken when the slot was placed.
+ * lacking and no more, less what the slot brings along out of the trash. Only where the pool says so; elsewhere the trash was counted as taken when the slot was placed.
  */
-export function makeRoom(pass: PassContext, set: DesiredSet, slot: SlotFacts, claim: Claim, lentBytes = 0): Room {
+export function makeRoom(pass: PassContext, set: DesiredSet, slot: SlotFacts, claim: Claim, restoring = NOTHING): Room {
   const { host } = claim;
   const position = pass.index.positions.get(host);
-  if (position === undefined || !mayReclaim(pass, host) || !takesRoom(set, volumesOn(slot, host))) return AS_IT_IS;
+  const staying = volumesOn(slot, host).filter((volume) => !restoring.replaced.includes(volume));
+  if (position === undefined || !mayReclaim(pass, host) || !takesRoom(set, staying, restoring.back)) return AS_IT_IS;
   const known = pass.reclaimed.get(host) ?? { grantedBytes: 0, freedBytes: 0, steps: new Map<string, number>() };
   pass.reclaimed.set(host, known);
-  known.grantedBytes += Math.max(0, claim.resources.diskBytes - heldBefore(slot, host) - lentBytes);
+  known.grantedBytes += Math.max(0, claim.resources.diskBytes - heldBefore(slot, host) - lentBytes(slot, host, restoring));
   const trash = pass.fleet.hostOf(host).observation?.trash ?? [];
   const freeBytes = pass.index.free.diskBytes[position]! - changeSinceMark(pass.index, pass.mark, position);
   const lackingBytes = known.grantedBytes - freeBytes - known.freedBytes;

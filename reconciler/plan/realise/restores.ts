@@ -7,16 +7,9 @@ import { lendDisk, reserve } from "../place/reservations.ts";
 import type { Wish } from "../restore/wishes.ts";
 import type { Restored } from "../steps/volume-steps.ts";
 import { heldBytes, type VolumeHere } from "../volumes/on-host.ts";
+import type { Restoring } from "./restoring.ts";
 import { reservationOf } from "./room.ts";
 import type { PassContext, SetWork } from "./set-work.ts";
-
-/** What comes back from the trash when a generation of a slot starts. */
-export interface Restoring {
-  /** By the name in the slot. */
-  readonly back: ReadonlyMap<string, Restored>;
-  /** Those of the slot's present volumes that have to go to the trash first. */
-  readonly replaced: readonly VolumeHere[];
-}
 
 /**
  * The claim's volumes that were asked back from its host's trash. One the slot has goes only where the claim was made for that, and where
@@ -38,20 +31,7 @@ export function restoringOn(work: SetWork, slot: SlotFacts, claim: Claim): Resto
   return { back, replaced };
 }
 
-/** `volume data from web-0-data-5`, for people; empty when nothing comes back. */
-export function describeRestoring({ back }: Restoring): string {
-  return [...back].map(([volume, { trashId }]) => `volume ${volume} from ${trashId}`).join(", ");
-}
-
-/**
- * Bytes that the slot needs no room for on a host where it is new: they are taken there by what comes back. Where it has its claim
- * already, the trash is counted without them (plan/restore/taken.ts).
- */
-export function lentBytes(slot: SlotFacts, host: string, { back }: Pick<Restoring, "back">): number {
-  return slot.current?.host === host ? 0 : heldBytes([...back.values()]);
-}
-
-/** The same, before there is a claim. */
+/** As lentBytes, before there is a claim. */
 export function lentForWishes(slot: SlotFacts, host: string, wishes: readonly Wish[]): number {
   const entries = wishes.flatMap(({ restore, entry }) => (restore.host === host && entry !== null ? [entry] : []));
   return slot.current?.host === host ? 0 : heldBytes(entries);

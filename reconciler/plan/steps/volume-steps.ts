@@ -72,9 +72,12 @@ function restoreVolume(
   return steps.add("growVolume", owner, claim, entry.kind === "lvm" ? [restored, ...room] : [restored], { volume, sizeBytes });
 }
 
-/** True when some step takes room of the host's volume group. */
-export function takesRoom(set: DesiredSet, here: readonly VolumeHere[]): boolean {
-  return changesFor(set, here).some(({ volume }) => volume.kind === "lvm");
+/** True when some step takes room of the host's volume group, which what comes back as it is does not. */
+export function takesRoom(set: DesiredSet, here: readonly VolumeHere[], back: VolumeWork["back"]): boolean {
+  return changesFor(set, here).some(({ volume: { kind, name }, sizeBytes }) => {
+    const entry = back.get(name);
+    return kind === "lvm" && (entry === undefined || needsResize({ ...entry, name }, sizeBytes));
+  });
 }
 
 function changesFor(set: DesiredSet, here: readonly VolumeHere[]): VolumeChange[] {
