@@ -20,6 +20,7 @@ function watch(overrides: Partial<RuleContext> = {}): { rules: WorldRules; broke
     reclaims: () => false,
     confirmedDead: () => false,
     isWished: () => false,
+    wasWished: () => false,
     isToPurge: () => false,
     capacityChanged: () => false,
     note: () => undefined,

@@ -53,6 +53,8 @@ export class Simulation {
   readonly toPurge = new Set<string>();
   /** What operators want back, by trashKey: what it holds. */
   readonly wanted = new Map<string, string | undefined>();
+  /** Entries of the trash that were ever to be restored. */
+  readonly #everWanted = new Set<string>();
   /** The last fault is over. */
   over = false;
   life: Life | null = null;
@@ -73,6 +75,7 @@ export class Simulation {
       keepForMs: (host) => parseDuration(this.#trashOf(host)?.keepFor ?? "0s") ?? 0,
       reclaims: (host) => this.#trashOf(host)?.reclaim === "when-full",
       confirmedDead: (host) => this.declaredDead.has(host),
+      wasWished: (host, trashId) => this.#everWanted.has(trashKey(host, trashId)),
       isWished: (host, trashId) => this.life?.reconciler.view().memory.restores.get(trashKey(host, trashId))?.lostAtMs === null,
       isToPurge: (host, trashId) => this.toPurge.has(trashKey(host, trashId)),
       capacityChanged: () => false,
@@ -187,6 +190,7 @@ export class Simulation {
     if (event.type === "purge.asked") this.toPurge.add(trashKey(event.purge.host, event.purge.trashId));
     if (event.type === "restore.asked") {
       const { host, trashId } = event.restore;
+      this.#everWanted.add(trashKey(host, trashId));
       this.wanted.set(trashKey(host, trashId), this.world.state(host).contents.get(contentKey({ trashId })));
     }
     if (event.type === "restore.cancelled") this.wanted.delete(trashKey(event.host, event.trashId));

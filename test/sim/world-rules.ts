@@ -40,6 +40,8 @@ export interface RuleContext {
   confirmedDead(host: string): boolean;
   /** An operator wants the entry back, or destroyed before its time. */
   isWished(host: string, trashId: string): boolean;
+  /** It is, or was when some step that is under way was planned. */
+  wasWished(host: string, trashId: string): boolean;
   isToPurge(host: string, trashId: string): boolean;
   /** A commit changed the host's capacity, so what was reserved may be over it. */
   capacityChanged(host: string): boolean;
@@ -224,7 +226,7 @@ export class WorldRules implements SimWitness {
     const cameBefore = (other: TrashedVolume): boolean => (this.#trash.get(`${host.name} ${other.id}`)?.arrival ?? Infinity) < arrival;
     const older = [...host.trash.values()].find(
       (other) =>
-        other.kind === "lvm" && other.trashedAtMs < trashedAtMs && cameBefore(other) && !this.#context.isWished(host.name, other.id),
+        other.kind === "lvm" && other.trashedAtMs < trashedAtMs && cameBefore(other) && !this.#context.wasWished(host.name, other.id),
     );
     if (!this.#context.reclaims(host.name) || entry.kind !== "lvm")
       this.#break("5 volumes", `${id} on ${host.name} was purged after ${ageMs} ms`);
